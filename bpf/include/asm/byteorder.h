@@ -1,0 +1,2 @@
+// Little endian: the objects' target, bpfel.
+#include <linux/byteorder/little_endian.h>

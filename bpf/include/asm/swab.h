@@ -1,0 +1,1 @@
+// Empty: the header only offers faster forms on some machines.

@@ -1,0 +1,192 @@
+//go:build ignore
+
+// The two hooks of a policed pod.
+
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "connection.h"
+#include "denial.h"
+#include "maps.h"
+#include "parse.h"
+#include "special.h"
+#include "types.h"
+#include "verdict.h"
+
+// TCX_NEXT and TCX_DROP have these values too (linux/bpf.h, since 6.6): one
+// program serves both kinds of hook, and a pass leaves the packet to whoever
+// comes next on it.
+#define NEXT TC_ACT_UNSPEC
+#define DROP TC_ACT_SHOT
+
+// One packet on its way through a hook.
+struct passage {
+	struct packet packet;
+	struct flow flow;
+	__u32 direction;
+	// Read before any table: a judgement under tables that change meanwhile
+	// carries the older epoch, and is made again.
+	__u32 epoch;
+};
+
+// The judgement of a packet that belongs to a known connection, or 0.
+static __always_inline judgement known(const struct endpoint *endpoint, void *table,
+				       const struct passage *passage)
+{
+	struct connection *connection;
+	judgement again;
+	__u64 time;
+
+	if (opens(&passage->packet))
+		return 0;
+	connection = bpf_map_lookup_elem(table, &passage->flow);
+	if (!connection)
+		return 0;
+	time = now();
+	if (!alive(&passage->flow, connection, time))
+		return 0;
+	if (connection->epoch != passage->epoch) {
+		again = rejudge(endpoint, &passage->flow, connection, passage->epoch);
+		if (!passes(again)) {
+			// What is no longer allowed is cut; left in place, the
+			// entry would be judged at every packet.
+			bpf_map_delete_elem(table, &passage->flow);
+			return again;
+		}
+	}
+	touch(connection, &passage->packet, passage->direction, time);
+	return judged(passage->direction == connection->opener ? PASS_ESTABLISHED : PASS_REPLY, NO_RULE);
+}
+
+// The judgement of a packet that may open a connection.
+static __always_inline judgement admit(const struct endpoint *endpoint, void *table,
+				       const struct passage *passage)
+{
+	struct connection connection = {.opener = passage->direction};
+	const struct flow *flow = &passage->flow;
+	judgement first;
+
+	if (passage->direction == EGRESS)
+		connection.name_class = granted_class(endpoint, &flow->peer);
+	first = judge(endpoint, passage->direction, flow, connection.name_class);
+	if (!passes(first))
+		return first;
+	// No state for what has no ports to tell connections apart by, and none
+	// for a reset, which ends one.
+	if ((!has_ports(flow->protocol) && flow->kind == KIND_TRANSPORT) ||
+	    passage->packet.tcp_flags & TCP_RST)
+		return first;
+	// The replies would be dropped without the entry: better to drop, count
+	// and let the sender try again (D10: EBUSY and ENOMEM happen).
+	if (open_connection(table, flow, &connection, passage->epoch))
+		return judged(DROP_NO_STATE, NO_RULE);
+	return first;
+}
+
+// Later fragments follow the verdict of the first.
+static __always_inline judgement later_fragment(const struct passage *passage, void *table)
+{
+	struct connection *first;
+	struct flow flow;
+
+	fragment_flow(&passage->packet, passage->direction, &flow);
+	first = bpf_map_lookup_elem(table, &flow);
+	if (!first || !alive(&flow, first, now()))
+		return judged(DROP_FRAGMENT_UNKNOWN, NO_RULE);
+	return judged(PASS_FRAGMENT, NO_RULE);
+}
+
+static __always_inline int remember_fragment(const struct passage *passage, void *table)
+{
+	struct connection first = {.opener = passage->direction};
+	struct flow flow;
+
+	fragment_flow(&passage->packet, passage->direction, &flow);
+	return open_connection(table, &flow, &first, passage->epoch);
+}
+
+static __always_inline judgement judge_transport(struct __sk_buff *skb, const struct endpoint *endpoint,
+						 void *table, struct passage *passage)
+{
+	const struct packet *packet = &passage->packet;
+	judgement judgement;
+
+	flow_of(packet, passage->direction, &passage->flow);
+	judgement = known(endpoint, table, passage);
+	if (judgement)
+		return judgement;
+	if (same(&packet->source, &packet->destination))
+		return judged(PASS_SELF, NO_RULE); // P19
+	if (is_icmp_error(packet) && related(skb, endpoint, packet, passage->direction))
+		return judged(PASS_RELATED, NO_RULE);
+	return admit(endpoint, table, passage);
+}
+
+static __always_inline judgement judge_packet(struct __sk_buff *skb, __u32 slot, struct passage *passage)
+{
+	const struct endpoint *endpoint = endpoint_of(slot);
+	struct packet *packet = &passage->packet;
+	judgement judgement;
+	__u32 reason;
+	void *table;
+
+	if (!endpoint)
+		return judged(DROP_NO_ENDPOINT, NO_RULE);
+	reason = parse(skb, packet);
+	if (!reason)
+		reason = neighbour(packet, passage->direction);
+	if (reason)
+		return judged(reason, NO_RULE);
+	table = bpf_map_lookup_elem(&connections, &slot);
+	if (!table)
+		return judged(DROP_NO_STATE, NO_RULE);
+	if (packet->fragment == LATER_FRAGMENT)
+		return later_fragment(passage, table);
+	judgement = judge_transport(skb, endpoint, table, passage);
+	if (packet->fragment == FIRST_FRAGMENT && passes(judgement) && remember_fragment(passage, table))
+		return judged(DROP_NO_STATE, NO_RULE);
+	return judgement;
+}
+
+static __always_inline int police(struct __sk_buff *skb, __u32 direction)
+{
+	struct passage passage = {.direction = direction, .epoch = current_epoch()};
+	judgement judgement;
+	__u32 slot;
+
+	if (!slot_of(skb->ifindex, &slot)) {
+		count(skb, direction, DROP_NO_ENDPOINT);
+		return DROP;
+	}
+	judgement = judge_packet(skb, slot, &passage);
+	count(skb, direction, reason_of(judgement));
+	if (passes(judgement))
+		return NEXT;
+	report(&passage.packet, slot, direction, judgement);
+	return DROP;
+}
+
+SEC("tc")
+int into_pod(struct __sk_buff *skb)
+{
+	return police(skb, INGRESS);
+}
+
+SEC("tc")
+int out_of_pod(struct __sk_buff *skb)
+{
+	return police(skb, EGRESS);
+}
+
+// The cost of a test run and a hook without any work: what the figures are
+// compared with.
+SEC("tc")
+int nothing(struct __sk_buff *skb)
+{
+	return NEXT;
+}
+
+// GPL for bpf_ktime_get_coarse_ns and the ring buffer; the rest of the project
+// is Apache-2.0.
+char _license[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,151 @@
+// Packets that are neither a connection nor a policy's business, and ICMP
+// errors, which belong to the connection that they quote.
+#pragma once
+
+#include <bpf/bpf_helpers.h>
+
+#include "connection.h"
+#include "parse.h"
+#include "types.h"
+
+#define ND_ROUTER_SOLICITATION 133 // RFC 4861
+#define ND_ROUTER_ADVERTISEMENT 134
+#define ND_NEIGHBOUR_SOLICITATION 135
+#define ND_NEIGHBOUR_ADVERTISEMENT 136
+#define ND_REDIRECT 137
+#define MLD_QUERY 130 // RFC 2710, RFC 3810
+#define MLD_REPORT 131
+#define MLD_DONE 132
+#define MLD2_REPORT 143
+
+#define ND_HOP_LIMIT 255
+#define MLD_HOP_LIMIT 1
+
+// Neighbour discovery and multicast listeners stay on the link, which their hop
+// limit proves; pods play the host's part only (D4). Returns 0 where the packet
+// is neither.
+static __always_inline int neighbour(const struct packet *packet, __u32 direction)
+{
+	if (packet->version != 6 || packet->protocol != IPPROTO_ICMPV6 || packet->fragment != WHOLE)
+		return 0;
+	switch (packet->icmp_type) {
+	case ND_NEIGHBOUR_SOLICITATION:
+	case ND_NEIGHBOUR_ADVERTISEMENT:
+		return packet->hop_limit == ND_HOP_LIMIT ? PASS_NEIGHBOUR : DROP_NEIGHBOUR;
+	case ND_ROUTER_SOLICITATION:
+		return direction == EGRESS && packet->hop_limit == ND_HOP_LIMIT ? PASS_NEIGHBOUR
+										: DROP_NEIGHBOUR;
+	case ND_ROUTER_ADVERTISEMENT:
+	case ND_REDIRECT:
+		return direction == INGRESS && packet->hop_limit == ND_HOP_LIMIT ? PASS_NEIGHBOUR
+										 : DROP_NEIGHBOUR;
+	case MLD_REPORT:
+	case MLD_DONE:
+	case MLD2_REPORT:
+		return direction == EGRESS && packet->hop_limit == MLD_HOP_LIMIT ? PASS_NEIGHBOUR
+										 : DROP_NEIGHBOUR;
+	case MLD_QUERY:
+		return direction == INGRESS && packet->hop_limit == MLD_HOP_LIMIT ? PASS_NEIGHBOUR
+										  : DROP_NEIGHBOUR;
+	}
+	return 0;
+}
+
+#define ICMP_ECHO_REQUEST_V4 8
+#define ICMP_ECHO_REPLY_V4 0
+#define ICMP_ECHO_REQUEST_V6 128
+#define ICMP_ECHO_REPLY_V6 129
+
+static __always_inline int is_echo_request(const struct packet *packet)
+{
+	return packet->icmp_type == (packet->version == 4 ? ICMP_ECHO_REQUEST_V4 : ICMP_ECHO_REQUEST_V6);
+}
+
+static __always_inline int is_echo_reply(const struct packet *packet)
+{
+	return packet->icmp_type == (packet->version == 4 ? ICMP_ECHO_REPLY_V4 : ICMP_ECHO_REPLY_V6);
+}
+
+static __always_inline int is_icmp_error(const struct packet *packet)
+{
+	__u8 type = packet->icmp_type;
+
+	if (!is_icmp(packet) || packet->fragment != WHOLE)
+		return 0;
+	if (packet->version == 4)
+		return type == 3 || type == 4 || type == 11 || type == 12; // RFC 792
+	return type >= 1 && type <= 4;					   // RFC 4443
+}
+
+// The pod's side of a packet. An echo's two directions share the key of its
+// request; an echo reply is looked up under the request of the other side.
+static __always_inline void flow_of(const struct packet *packet, __u32 direction, struct flow *flow)
+{
+	__builtin_memset(flow, 0, sizeof(*flow));
+	flow->protocol = packet->protocol;
+	if (direction == EGRESS) {
+		flow->peer = packet->destination;
+		flow->peer_port = packet->destination_port;
+		flow->pod_port = packet->source_port;
+	} else {
+		flow->peer = packet->source;
+		flow->peer_port = packet->source_port;
+		flow->pod_port = packet->destination_port;
+	}
+	if (!is_icmp(packet))
+		return;
+	if (is_echo_request(packet))
+		flow->kind = direction;
+	else if (is_echo_reply(packet))
+		flow->kind = INGRESS + EGRESS - direction;
+}
+
+static __always_inline void fragment_flow(const struct packet *packet, __u32 direction, struct flow *flow)
+{
+	__builtin_memset(flow, 0, sizeof(*flow));
+	flow->peer = direction == EGRESS ? packet->destination : packet->source;
+	flow->peer_port = packet->identification >> 16;
+	flow->pod_port = packet->identification & 0xffff;
+	flow->protocol = packet->protocol;
+	flow->kind = KIND_FRAGMENT + direction;
+}
+
+static __always_inline int same(const union address *a, const union address *b)
+{
+	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
+}
+
+// Does the error quote a connection of this pod that is still allowed? The
+// quoted packet went the other way: the address that the error is sent to (or,
+// from a pod, sent by) must be its own end of it, or anybody could claim it.
+__noinline int related(struct __sk_buff *skb, const struct endpoint *endpoint, const struct packet *error,
+		       __u32 direction)
+{
+	__u32 epoch = current_epoch();
+	__u32 quoted_direction = INGRESS + EGRESS - direction;
+	struct connection *connection;
+	struct packet quoted = {};
+	struct flow flow;
+	__u32 slot;
+	void *table;
+
+	if (!endpoint || !error)
+		return 0;
+	if (parse_network(skb, error->transport + 8, error->version, &quoted) ||
+	    parse_transport(skb, &quoted, 1))
+		return 0;
+	if (quoted.fragment == LATER_FRAGMENT || is_icmp_error(&quoted))
+		return 0;
+	if (direction == INGRESS ? !same(&quoted.source, &error->destination)
+				 : !same(&quoted.destination, &error->source))
+		return 0;
+	flow_of(&quoted, quoted_direction, &flow);
+	slot = endpoint->slot;
+	table = bpf_map_lookup_elem(&connections, &slot);
+	if (!table)
+		return 0;
+	connection = bpf_map_lookup_elem(table, &flow);
+	if (!connection || !alive(&flow, connection, now()))
+		return 0;
+	return connection->epoch == epoch || passes(rejudge(endpoint, &flow, connection, epoch));
+}

@@ -1,0 +1,288 @@
+package bpf
+
+import (
+	"slices"
+	"testing"
+)
+
+const (
+	in  = KernelDirectionINGRESS
+	out = KernelDirectionEGRESS
+)
+
+func accept(index uint32) uint32 { return index<<2 | uint32(KernelActionACTION_ACCEPT) }
+func deny(index uint32) uint32   { return index<<2 | uint32(KernelActionACTION_DENY) }
+func pass(index uint32) uint32   { return index<<2 | uint32(KernelActionACTION_PASS) }
+
+// says makes a row in which only the given parts speak.
+func says(change func(r *KernelRow)) KernelRow {
+	r := KernelRow{Admin: noRule, Baseline: noRule}
+	change(&r)
+	return r
+}
+
+func adminSays(precedence uint32) KernelRow { return says(func(r *KernelRow) { r.Admin = precedence }) }
+func baselineSays(precedence uint32) KernelRow {
+	return says(func(r *KernelRow) { r.Baseline = precedence })
+}
+func allows(rule uint32) KernelRow { return says(func(r *KernelRow) { r.NetworkPolicy = rule + 1 }) }
+
+var (
+	isolated   = KernelEndpoint{Policy: [2]uint64{policyIn, policyEg}, Isolated: [2]uint8{1, 1}, Names: namesWanted}
+	free       = KernelEndpoint{Policy: [2]uint64{policyIn, policyEg}, Names: namesWanted}
+	freeOpen   = KernelEndpoint{Policy: [2]uint64{policyIn, policyEg}, Names: namesWanted, DefaultAllow: 1}
+	noPolicy   = KernelEndpoint{}
+	onlyInside = KernelEndpoint{Policy: [2]uint64{policyIn, 0}, Isolated: [2]uint8{1, 0}, DefaultAllow: 1}
+)
+
+// never is an expiry that no test lives to see.
+const never = ^uint64(0) >> 1
+
+// TestTiers proves the merge of what the tiers say (P2, P3, P5, P6, P7, P11),
+// in each direction and family.
+func TestTiers(t *testing.T) {
+	type row struct {
+		class, port uint64
+		says        KernelRow
+	}
+	cases := []struct {
+		name  string
+		pod   KernelEndpoint
+		rows  []row
+		peer4 string
+		peer6 string
+		want  KernelReason
+	}{
+		{"without rules the default denies", noPolicy, nil, peer4, peer6, KernelReasonDROP_DEFAULT},
+		{"a default of allow allows", freeOpen, nil, peer4, peer6, KernelReasonPASS_DEFAULT},
+		{"an isolated pod is not asked for its default", isolated, nil, peer4, peer6, KernelReasonDROP_NETWORK_POLICY},
+		{"a rule for every peer allows", isolated, []row{{0, webPort, allows(0)}}, far4, far6,
+			KernelReasonPASS_NETWORK_POLICY},
+		{"a rule for the exact peer allows", isolated, []row{{peerClass, webPort, allows(4)}}, peer4, peer6,
+			KernelReasonPASS_NETWORK_POLICY},
+		{"a rule for the prefix allows", isolated, []row{{cidrClass, webPort, allows(0)}}, cidr4, cidr6,
+			KernelReasonPASS_NETWORK_POLICY},
+		{"a rule for another peer does not", isolated, []row{{peerClass, webPort, allows(0)}}, cidr4, cidr6,
+			KernelReasonDROP_NETWORK_POLICY},
+		{"a rule for another port does not", isolated, []row{{peerClass, webPort + 1, allows(0)}}, peer4, peer6,
+			KernelReasonDROP_NETWORK_POLICY},
+		{"a class with a row of its own is not every peer", isolated,
+			[]row{{0, webPort, allows(0)}, {peerClass, webPort, adminSays(deny(1))}}, peer4, peer6,
+			KernelReasonDROP_ADMIN},
+		{"a class without one is", isolated, []row{{0, webPort, allows(0)}}, peer4, peer6,
+			KernelReasonPASS_NETWORK_POLICY},
+		{"Admin Accept needs no other tier", isolated, []row{{peerClass, webPort, adminSays(accept(3))}}, peer4, peer6,
+			KernelReasonPASS_ADMIN},
+		{"Admin Deny beats an allowing policy", isolated, []row{{peerClass, webPort, says(func(r *KernelRow) {
+			r.Admin, r.NetworkPolicy = deny(3), 1
+		})}}, peer4, peer6, KernelReasonDROP_ADMIN},
+		{"Admin Pass leaves it to the isolated pod's policies", isolated,
+			[]row{{peerClass, webPort, adminSays(pass(3))}}, peer4, peer6, KernelReasonDROP_NETWORK_POLICY},
+		{"Admin Pass leaves it to Baseline", free, []row{{peerClass, webPort, says(func(r *KernelRow) {
+			r.Admin, r.Baseline = pass(3), accept(1)
+		})}}, peer4, peer6, KernelReasonPASS_BASELINE},
+		{"Baseline is not asked about an isolated pod", isolated,
+			[]row{{peerClass, webPort, baselineSays(accept(1))}}, peer4, peer6, KernelReasonDROP_NETWORK_POLICY},
+		{"Baseline Deny beats a default of allow", freeOpen,
+			[]row{{peerClass, webPort, baselineSays(deny(1))}}, peer4, peer6, KernelReasonDROP_BASELINE},
+		{"Baseline Pass leaves it to the default", freeOpen,
+			[]row{{peerClass, webPort, baselineSays(pass(1))}}, peer4, peer6, KernelReasonPASS_DEFAULT},
+		{"an action that nobody knows denies", free,
+			[]row{{peerClass, webPort, adminSays(3 << 2)}}, peer4, peer6, KernelReasonDROP_ADMIN},
+		{"an action that nobody knows denies in Baseline too", freeOpen,
+			[]row{{peerClass, webPort, baselineSays(3 << 2)}}, peer4, peer6, KernelReasonDROP_BASELINE},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			k := load(t)
+			k.change(c.pod)
+			k.scene()
+			for _, d := range []KernelDirection{out, in} {
+				for _, r := range c.rows {
+					k.row(c.pod.Policy[d-1], r.class, r.port, r.says)
+				}
+				for _, peer := range []string{c.peer4, c.peer6} {
+					k.expect(d, between(d, peer, tcp, 443), c.want)
+				}
+			}
+		})
+	}
+}
+
+// scene gives the addresses of the fixture their classes and port 443 its own.
+func (k *kernel) scene() {
+	k.peer(peer4, KernelPeer{Class: peerClass})
+	k.peer(peer6, KernelPeer{Class: peerClass})
+	k.prefix("192.0.2.0/24", cidrClass)
+	k.prefix("fd01::/16", cidrClass)
+	k.port(tcp, 443, webPort)
+	k.port(udp, 443, webPort)
+	k.port(sctp, 443, webPort)
+}
+
+// between is the first packet of a connection to port, from the pod (out) or to
+// it.
+func between(d KernelDirection, peer string, protocol byte, port uint16) []byte {
+	return packetOf(d == out, peer, protocol, 40000, port, syn)
+}
+
+// answer is the packet that comes back.
+func answer(d KernelDirection, peer string, protocol byte, port uint16) []byte {
+	return packetOf(d != out, peer, protocol, port, 40000, syn|ack)
+}
+
+func packetOf(leaves bool, peer string, protocol byte, from, to uint16, flags byte) []byte {
+	var transport []byte
+	switch protocol {
+	case tcp:
+		transport = tcpHeader(from, to, flags)
+	case udp:
+		transport = udpHeader(from, to)
+	case sctp:
+		transport = sctpHeader(from, to)
+	}
+	return ipBetween(leaves, peer, protocol, transport)
+}
+
+func ipBetween(leaves bool, peer string, protocol byte, payload []byte) []byte {
+	pod, isSix := pod4, slices.Contains([]byte(peer), ':')
+	if isSix {
+		pod = pod6
+	}
+	source, destination := pod, peer
+	if !leaves {
+		source, destination = peer, pod
+	}
+	if isSix {
+		return v6(ip6(source, destination, protocol, payload))
+	}
+	return v4(ip4(source, destination, protocol, nil, payload))
+}
+
+// TestIsolationIsPerDirection: a policy for ingress leaves egress alone (P6).
+func TestIsolationIsPerDirection(t *testing.T) {
+	k := load(t)
+	k.change(onlyInside)
+	k.scene()
+	k.expect(in, between(in, peer4, tcp, 443), KernelReasonDROP_NETWORK_POLICY)
+	k.expect(out, between(out, peer4, tcp, 443), KernelReasonPASS_DEFAULT)
+}
+
+// TestFamiliesStayApart: an IPv6 prefix that covers the mapped form of IPv4
+// speaks for no IPv4 address where 0.0.0.0/0 is there too (P11).
+func TestFamiliesStayApart(t *testing.T) {
+	k := load(t)
+	k.change(isolated)
+	k.prefix("::/0", cidrClass)
+	k.prefix("0.0.0.0/0", 0)
+	k.row(policyEg, cidrClass, 0, allows(0))
+	k.expect(out, between(out, far6, tcp, 443), KernelReasonPASS_NETWORK_POLICY)
+	k.expect(out, between(out, far4, tcp, 443), KernelReasonDROP_NETWORK_POLICY)
+}
+
+// TestLocalNode: its own node reaches a pod over Admin Deny, for ingress only
+// (P18).
+func TestLocalNode(t *testing.T) {
+	k := load(t)
+	k.change(isolated)
+	k.peer(node4, KernelPeer{Class: peerClass, LocalNode: 1})
+	k.row(policyIn, peerClass, 0, adminSays(deny(1)))
+	k.row(policyEg, peerClass, 0, adminSays(deny(1)))
+	k.expect(in, between(in, node4, tcp, 443), KernelReasonPASS_LOCAL_NODE)
+	k.expect(out, answer(in, node4, tcp, 443), KernelReasonPASS_REPLY)
+	k.expect(out, between(out, node4, tcp, 443), KernelReasonDROP_ADMIN)
+}
+
+// TestSelf: a pod's own address is never policed (P19).
+func TestSelf(t *testing.T) {
+	k := load(t)
+	k.change(isolated)
+	k.expect(out, between(out, pod4, tcp, 443), KernelReasonPASS_SELF)
+	k.expect(in, between(in, pod6, udp, 443), KernelReasonPASS_SELF)
+}
+
+// TestPortClasses: the destination port decides, of the right protocol, in each
+// direction; what has no ports matches rules without ports only (P9, P13).
+func TestPortClasses(t *testing.T) {
+	for _, protocol := range []byte{tcp, udp, sctp} {
+		for _, d := range []KernelDirection{in, out} {
+			k := load(t)
+			k.change(isolated)
+			k.port(protocol, 8443, webPort)
+			k.row(isolated.Policy[d-1], 0, webPort, allows(0))
+			k.expect(d, between(d, far4, protocol, 8443), KernelReasonPASS_NETWORK_POLICY)
+			for _, other := range []byte{tcp, udp, sctp} {
+				if other != protocol {
+					k.expect(d, between(d, far4, other, 8443), KernelReasonDROP_NETWORK_POLICY)
+				}
+			}
+			// The port stands on the wrong side.
+			k.expect(d, packetOf(d == out, far4, protocol, 8443, 40000, syn), KernelReasonDROP_NETWORK_POLICY)
+		}
+	}
+	k := load(t)
+	k.change(isolated)
+	k.port(tcp, 443, webPort)
+	k.row(policyEg, 0, 0, allows(0))
+	k.expect(out, ipBetween(true, far4, icmp, echo(8, 7)), KernelReasonPASS_NETWORK_POLICY)
+	k.expect(out, ipBetween(true, far4, 47, make([]byte, 8)), KernelReasonPASS_NETWORK_POLICY)
+	k.expect(out, between(out, far4, tcp, 443), KernelReasonDROP_NETWORK_POLICY)
+}
+
+// TestNames: a grant opens for the port classes of its rules, in every tier,
+// and what came first still decides (P3, N2, N5).
+func TestNames(t *testing.T) {
+	cases := []struct {
+		name    string
+		pod     KernelEndpoint
+		address KernelRow // what the rules say of every peer
+		byName  KernelRow
+		class   uint64 // of the grant
+		expires uint64
+		want    KernelReason
+	}{
+		{"a name rule of the NetworkPolicy tier allows", isolated, says(func(*KernelRow) {}), allows(2), nameClass,
+			never, KernelReasonPASS_NETWORK_POLICY_NAME},
+		{"a name rule of the Admin tier accepts", isolated, says(func(*KernelRow) {}), adminSays(accept(2)), nameClass,
+			never, KernelReasonPASS_ADMIN_NAME},
+		{"a name rule of the Baseline tier accepts", free, says(func(*KernelRow) {}), baselineSays(accept(2)),
+			nameClass, never, KernelReasonPASS_BASELINE_NAME},
+		{"an earlier Deny beats the name", isolated, adminSays(deny(1)), adminSays(accept(2)), nameClass, never,
+			KernelReasonDROP_ADMIN},
+		{"a later Deny does not", isolated, adminSays(deny(3)), adminSays(accept(2)), nameClass, never,
+			KernelReasonPASS_ADMIN_NAME},
+		{"an earlier Baseline Deny beats the name", free, baselineSays(deny(1)), baselineSays(accept(2)), nameClass,
+			never, KernelReasonDROP_BASELINE},
+		{"Admin Deny beats a name of the NetworkPolicy tier", isolated, adminSays(deny(1)), allows(0), nameClass,
+			never, KernelReasonDROP_ADMIN},
+		{"a grant of another class has no rows", isolated, says(func(*KernelRow) {}), allows(2), nameClass + 1, never,
+			KernelReasonDROP_NETWORK_POLICY},
+		{"an expired grant opens nothing, with nobody to remove it", isolated, says(func(*KernelRow) {}), allows(2),
+			nameClass, 1, KernelReasonDROP_NETWORK_POLICY},
+		{"a grant does not fall back to the rules for every peer", free, baselineSays(deny(4)),
+			says(func(*KernelRow) {}), nameClass, never, KernelReasonDROP_BASELINE},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			for _, peer := range []string{name4, name6} {
+				k := load(t)
+				k.change(c.pod)
+				k.scene()
+				k.row(policyEg, 0, webPort, c.address)
+				k.row(policyEg, nameClass, webPort, c.byName)
+				k.grant(peer, c.class, c.expires)
+				k.expect(out, between(out, peer, tcp, 443), c.want)
+			}
+		})
+	}
+}
+
+// TestNameIsForEgressOnly: an address learnt by name may not connect in.
+func TestNameIsForEgressOnly(t *testing.T) {
+	k := load(t)
+	k.change(isolated)
+	k.scene()
+	k.row(policyIn, nameClass, webPort, allows(0))
+	k.grant(name4, nameClass, never)
+	k.expect(in, between(in, name4, tcp, 443), KernelReasonDROP_NETWORK_POLICY)
+}
