@@ -1,0 +1,151 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// census answers which pods and nodes a selector matches. Pods that no
+// selector can tell apart are one crowd, so that a Deployment of a thousand
+// pods is matched once.
+type census struct {
+	world      *World
+	crowds     []crowd
+	namespaces []string // sorted, of crowds
+	of         map[string][]int32
+	members    map[digest][]int32  // pod selector → crowds
+	spaces     map[string][]string // namespace selector → namespaces
+}
+
+type crowd struct {
+	namespace string
+	labels    labels.Set
+	ports     []NamedPort
+	addresses []netip.Addr
+}
+
+// live says whether a pod takes part at all, as subject or peer (P16, P17).
+func (p *Pod) live() bool { return !p.HostNetwork && !p.Finished }
+
+func takeCensus(w *World) *census {
+	c := &census{
+		world:   w,
+		of:      map[string][]int32{},
+		members: map[digest][]int32{},
+		spaces:  map[string][]string{},
+	}
+	known := make(map[string]int32, len(w.Pods))
+	var key []byte
+	for i := range w.Pods {
+		p := &w.Pods[i]
+		if !p.live() || len(p.Addresses) == 0 {
+			continue
+		}
+		key = crowdKey(key[:0], p)
+		n, ok := known[string(key)]
+		if !ok {
+			n = int32(len(c.crowds))
+			known[string(key)] = n
+			c.crowds = append(c.crowds, crowd{namespace: p.Ref.Namespace, labels: p.Labels, ports: p.Ports})
+			c.of[p.Ref.Namespace] = append(c.of[p.Ref.Namespace], n)
+		}
+		for _, a := range p.Addresses {
+			c.crowds[n].addresses = append(c.crowds[n].addresses, plain(a))
+		}
+	}
+	for ns := range c.of {
+		c.namespaces = append(c.namespaces, ns)
+	}
+	slices.Sort(c.namespaces)
+	return c
+}
+
+func crowdKey(key rendering, p *Pod) rendering {
+	key = key.text(p.Ref.Namespace).number(len(p.Labels))
+	var room [16]string
+	keys := room[:0]
+	for k := range p.Labels {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		key = key.text(k).text(p.Labels[k])
+	}
+	for _, port := range p.Ports {
+		key = key.text(port.Name).number(int(port.Protocol)).number(int(port.Number))
+	}
+	return key
+}
+
+// match gives the crowds that s matches, in ascending order.
+func (c *census) match(s *podSelector) []int32 {
+	if found, ok := c.members[s.digest]; ok {
+		return found
+	}
+	found := []int32{}
+	for _, ns := range c.namespacesOf(s) {
+		for _, n := range c.of[ns] {
+			if s.pods == nil || s.pods.Matches(c.crowds[n].labels) {
+				found = append(found, n)
+			}
+		}
+	}
+	slices.Sort(found)
+	c.members[s.digest] = found
+	return found
+}
+
+func (c *census) namespacesOf(s *podSelector) []string {
+	if s.namespace != "" {
+		if s.namespaces != nil && !s.namespaces.Matches(c.world.Namespaces[s.namespace]) {
+			return nil
+		}
+		return []string{s.namespace}
+	}
+	if s.namespaces == nil {
+		return c.namespaces
+	}
+	key := renderSelector(s.namespaces)
+	found, ok := c.spaces[key]
+	if !ok {
+		for _, ns := range c.namespaces {
+			if s.namespaces.Matches(c.world.Namespaces[ns]) {
+				found = append(found, ns)
+			}
+		}
+		c.spaces[key] = found
+	}
+	return found
+}
+
+// selects says whether a policy's subject is p.
+func (c *census) selects(s *PodSelector, p *Pod) bool {
+	if s.Namespace != "" && s.Namespace != p.Ref.Namespace {
+		return false
+	}
+	if s.Namespaces != nil && !s.Namespaces.Matches(c.world.Namespaces[p.Ref.Namespace]) {
+		return false
+	}
+	return s.Pods == nil || s.Pods.Matches(p.Labels)
+}
+
+// renderSelector gives one text for selectors that were written in another
+// order of requirements. Nil matches everything, like an empty one.
+func renderSelector(s labels.Selector) string {
+	if s == nil {
+		return ""
+	}
+	requirements, selectable := s.Requirements()
+	if !selectable {
+		return "nothing" // requirements are bracketed
+	}
+	parts := make([]string, len(requirements))
+	for i := range requirements {
+		parts[i] = "[" + requirements[i].String() + "]"
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, "")
+}

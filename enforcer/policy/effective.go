@@ -1,0 +1,230 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// tierList is the rules of one tier as they apply to a pod, in the order in
+// which they are tried. Pods share one where they have the same rules.
+type tierList struct {
+	digest digest
+	rules  []*rule
+}
+
+// effective is all that decides for a pod in one direction, the default aside.
+type effective struct {
+	id     PolicyID
+	digest digest
+	// Nil where the tier has no rules.
+	admin, network, baseline *tierList
+}
+
+func (e *effective) list(t Tier) *tierList {
+	switch t {
+	case TierAdmin:
+		return e.admin
+	case TierNetworkPolicy:
+		return e.network
+	case TierBaseline:
+		return e.baseline
+	default:
+		return nil
+	}
+}
+
+func (e *effective) lists() []*tierList {
+	return []*tierList{e.admin, e.network, e.baseline}
+}
+
+// rulebook is the policies of a World, in the order in which they are tried.
+type rulebook struct {
+	census   *census
+	resolver resolver
+	policies []*Policy // in order of reference
+	drafts   map[draftKey][]*draft
+	ordered  map[orderKey][]*draft
+	lists    map[digest]*tierList
+}
+
+type draftKey struct {
+	policy    *Policy
+	direction Direction
+}
+
+type orderKey struct {
+	tier      Tier
+	direction Direction
+}
+
+func newRulebook(w *World, c *census) *rulebook {
+	b := &rulebook{
+		census:   c,
+		resolver: resolver{census: c, dns: w.ClusterDNS},
+		drafts:   map[draftKey][]*draft{},
+		ordered:  map[orderKey][]*draft{},
+		lists:    map[digest]*tierList{},
+	}
+	for i := range w.Policies {
+		b.policies = append(b.policies, &w.Policies[i])
+	}
+	slices.SortStableFunc(b.policies, func(x, y *Policy) int { return comparePolicyRefs(x.Ref, y.Ref) })
+	for _, d := range []Direction{Ingress, Egress} {
+		for _, t := range []Tier{TierAdmin, TierBaseline} {
+			b.ordered[orderKey{t, d}] = b.order(t, d, w.AWSRuleOrder)
+		}
+	}
+	return b
+}
+
+// tier says where p is evaluated. An unknown tier comes first, so that what is
+// left of its rules, which is denials, is not overruled (P15).
+func (p *Policy) tier() Tier {
+	if p.Tier == TierNetworkPolicy || p.Tier == TierBaseline {
+		return p.Tier
+	}
+	return TierAdmin
+}
+
+func (b *rulebook) draftsOf(p *Policy, d Direction) []*draft {
+	key := draftKey{p, d}
+	found, ok := b.drafts[key]
+	if ok || p.section(d) == nil {
+		return found
+	}
+	for i := range p.section(d).Rules {
+		if draft := newDraft(p, d, i); draft != nil {
+			found = append(found, draft)
+		}
+	}
+	b.drafts[key] = found
+	return found
+}
+
+// order sorts all rules of an Admin or Baseline tier (P3, P4).
+func (b *rulebook) order(t Tier, d Direction, awsOrder RuleOrder) []*draft {
+	var all []*draft
+	for _, p := range b.policies {
+		if p.tier() == t {
+			all = append(all, b.draftsOf(p, d)...)
+		}
+	}
+	slices.SortStableFunc(all, func(x, y *draft) int { return compareDrafts(x, y, awsOrder) })
+	return all
+}
+
+// compareDrafts puts the AWS kind before the upstream kind where they share a
+// priority, since it sorts the rules of all its objects together: neither
+// kind's objects are ever torn apart by the other's.
+func compareDrafts(x, y *draft, awsOrder RuleOrder) int {
+	if c := cmp.Compare(x.policy.Priority, y.policy.Priority); c != 0 {
+		return c
+	}
+	if x.policy.AWS != y.policy.AWS {
+		if x.policy.AWS {
+			return -1
+		}
+		return 1
+	}
+	name := strings.Compare(x.ref.Policy.Name, y.ref.Policy.Name)
+	index := cmp.Compare(x.ref.Index, y.ref.Index)
+	if x.policy.AWS && awsOrder == DenyFirst {
+		return cmp.Or(cmp.Compare(denyFirst(x.action), denyFirst(y.action)), index, name)
+	}
+	return cmp.Or(name, index)
+}
+
+func denyFirst(a Action) int {
+	switch a {
+	case ActionDeny:
+		return 0
+	case ActionAccept:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// selection is the policies whose subject is one pod.
+type selection struct {
+	pod      *Pod
+	policies []*Policy // in order of reference
+	has      map[*Policy]bool
+}
+
+func (b *rulebook) selection(p *Pod) *selection {
+	s := &selection{pod: p, has: map[*Policy]bool{}}
+	for _, policy := range b.policies {
+		if b.census.selects(&policy.Subject, p) {
+			s.policies = append(s.policies, policy)
+			s.has[policy] = true
+		}
+	}
+	return s
+}
+
+// isolating gives the policies that isolate the pod in that direction (P6).
+func (s *selection) isolating(d Direction) []PolicyRef {
+	var refs []PolicyRef
+	for _, p := range s.policies {
+		if p.Tier == TierNetworkPolicy && p.section(d) != nil {
+			refs = append(refs, p.Ref)
+		}
+	}
+	return refs
+}
+
+// effective compiles the rules that apply to the pod in that direction. It
+// gives nil where there are none.
+func (b *rulebook) effective(s *selection, d Direction) *effective {
+	var network []*draft
+	for _, p := range s.policies {
+		if p.Tier == TierNetworkPolicy {
+			network = append(network, b.draftsOf(p, d)...)
+		}
+	}
+	e := &effective{
+		admin:    b.list(s, TierAdmin, b.ordered[orderKey{TierAdmin, d}]),
+		network:  b.list(s, TierNetworkPolicy, network),
+		baseline: b.list(s, TierBaseline, b.ordered[orderKey{TierBaseline, d}]),
+	}
+	sum := newRendering("policy").number(int(d))
+	empty := true
+	for _, list := range e.lists() {
+		if list == nil {
+			sum = sum.text("none")
+			continue
+		}
+		empty = false
+		sum = sum.digest(list.digest)
+	}
+	if empty {
+		return nil
+	}
+	e.digest = sum.sum()
+	return e
+}
+
+func (b *rulebook) list(s *selection, t Tier, drafts []*draft) *tierList {
+	list := &tierList{}
+	sum := newRendering("tier").number(int(t))
+	for _, d := range drafts {
+		if !s.has[d.policy] {
+			continue
+		}
+		for _, r := range b.resolver.rules(d, s.pod) {
+			list.rules = append(list.rules, r)
+			sum = sum.digest(r.digest)
+		}
+	}
+	if len(list.rules) == 0 {
+		return nil
+	}
+	list.digest = sum.sum()
+	if known, ok := b.lists[list.digest]; ok {
+		return known
+	}
+	b.lists[list.digest] = list
+	return list
+}

@@ -1,0 +1,186 @@
+package policy
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+)
+
+// peerSpace is the peer classes of a set of rules in one World.
+type peerSpace struct {
+	sets      []*peerSet // sorted by digest
+	classes   []peerClass
+	addresses map[netip.Addr]Peer
+	prefixes  map[netip.Prefix]ClassID
+}
+
+// peerClass is the addresses that exactly these sets contain. Members are in
+// the order of their digests.
+type peerClass struct {
+	id      ClassID
+	digest  digest
+	members []*peerSet
+}
+
+// partitionPeers gives every address and prefix that a set tells from its
+// surroundings its class. The class of no set comes first.
+func partitionPeers(sets []*peerSet, c *census, short shorten) *peerSpace {
+	s := &peerSpace{
+		sets:      sets,
+		classes:   []peerClass{{}},
+		addresses: map[netip.Addr]Peer{},
+		prefixes:  map[netip.Prefix]ClassID{},
+	}
+	w := &prefixWalk{
+		space:  s,
+		counts: make([]int32, len(sets)),
+		exact:  exactMembers(sets, c),
+		local:  map[netip.Addr]bool{},
+		in:     interner{space: s, short: short, known: map[string]ClassID{"": AnyPeer}},
+	}
+	for _, a := range c.world.LocalAddresses {
+		if a.IsValid() {
+			w.local[plain(a)] = true
+		}
+	}
+	delete(w.exact, netip.Addr{}) // of an object without one
+	w.run(boundaries(sets, w.exact, w.local))
+	s.guardIPv4()
+	return s
+}
+
+// guardIPv4 keeps IPv4 from falling through to an IPv6 prefix: the kernel
+// holds both families in one table, IPv4 below ::ffff:0:0/96 (P11).
+func (s *peerSpace) guardIPv4() {
+	mapped := netip.MustParseAddr("::ffff:0:0")
+	everything := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	for p := range s.prefixes {
+		if p.Addr().Is6() && p.Bits() < 96 && contains6(p, mapped) {
+			if _, ok := s.prefixes[everything]; !ok {
+				s.prefixes[everything] = AnyPeer
+			}
+			return
+		}
+	}
+}
+
+// contains6 compares 16-byte forms, which netip does not do for IPv4-mapped
+// addresses.
+func contains6(p netip.Prefix, a netip.Addr) bool {
+	masked, err := a.Prefix(p.Bits())
+	return err == nil && masked.Addr().As16() == p.Addr().As16()
+}
+
+// exactMembers gives the sets that contain an address otherwise than by CIDR.
+func exactMembers(sets []*peerSet, c *census) map[netip.Addr][]int32 {
+	exact := map[netip.Addr][]int32{}
+	crowds := make([][]int32, len(c.crowds))
+	for i, s := range sets {
+		n := int32(i)
+		for _, m := range c.inSet(s) {
+			crowds[m] = append(crowds[m], n)
+		}
+		for _, node := range c.world.Nodes {
+			if s.hasNode(&node) {
+				for _, a := range node.Addresses {
+					exact[plain(a)] = insert(exact[plain(a)], n)
+				}
+			}
+		}
+		for _, a := range s.hosts {
+			exact[a] = insert(exact[a], n)
+		}
+	}
+	for m, members := range crowds {
+		if len(members) == 0 {
+			continue
+		}
+		for _, a := range c.crowds[m].addresses {
+			if has := exact[a]; len(has) == 0 {
+				exact[a] = members
+			} else {
+				exact[a] = union(nil, has, members)
+			}
+		}
+	}
+	return exact
+}
+
+// inSet gives the crowds whose pods are in s by a selector, ascending.
+func (c *census) inSet(s *peerSet) []int32 {
+	var found []int32
+	for _, selector := range s.pods {
+		found = append(found, c.match(selector)...)
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	if s.port == nil {
+		return found
+	}
+	return slices.DeleteFunc(found, func(n int32) bool {
+		return !slices.Contains(c.crowds[n].ports, *s.port)
+	})
+}
+
+func (s *peerSet) hasNode(n *Node) bool {
+	for _, selector := range s.nodes {
+		if selector.Matches(n.Labels) {
+			return true
+		}
+	}
+	return false
+}
+
+// insert adds n to a sorted set without changing the array it came in.
+func insert(set []int32, n int32) []int32 {
+	at, found := slices.BinarySearch(set, n)
+	if found {
+		return set
+	}
+	return slices.Insert(slices.Clip(set), at, n)
+}
+
+// union appends the sorted union of two sorted sets to into.
+func union(into, a, b []int32) []int32 {
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] < b[0]:
+			into, a = append(into, a[0]), a[1:]
+		case a[0] > b[0]:
+			into, b = append(into, b[0]), b[1:]
+		default:
+			into, a, b = append(into, a[0]), a[1:], b[1:]
+		}
+	}
+	return append(append(into, a...), b...)
+}
+
+// interner gives one class to all addresses with the same sets.
+type interner struct {
+	space *peerSpace
+	short shorten
+	known map[string]ClassID // numbers of the sets → class
+	key   []byte
+}
+
+func (in *interner) class(members []int32) ClassID {
+	in.key = in.key[:0]
+	for _, n := range members {
+		in.key = binary.LittleEndian.AppendUint32(in.key, uint32(n))
+	}
+	if id, ok := in.known[string(in.key)]; ok {
+		return id
+	}
+	sum := newRendering("peer class")
+	class := peerClass{members: make([]*peerSet, len(members))}
+	for i, n := range members {
+		class.members[i] = in.space.sets[n]
+		sum = sum.digest(class.members[i].digest)
+	}
+	class.digest = sum.sum()
+	class.id = ClassID(in.short(class.digest)) &^ nameClassBit
+	class.id = max(class.id, 1)
+	in.known[string(in.key)] = class.id
+	in.space.classes = append(in.space.classes, class)
+	return class.id
+}

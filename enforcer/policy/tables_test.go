@@ -1,0 +1,231 @@
+package policy
+
+import (
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// Equal Worlds give equal Tables and Problems, in whatever order things come.
+func TestCompileIsDeterministic(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		shuffled := *w
+		shuffled.Pods = rapid.Permutation(w.Pods).Draw(t, "pods")
+		shuffled.Policies = rapid.Permutation(w.Policies).Draw(t, "policies")
+		shuffled.Nodes = rapid.Permutation(w.Nodes).Draw(t, "nodes")
+		shuffled.ClusterDNS = rapid.Permutation(w.ClusterDNS).Draw(t, "dns")
+		a, b := Compile(w), Compile(&shuffled)
+		if !reflect.DeepEqual(a.Tables, b.Tables) {
+			t.Fatalf("tables differ:\n%+v\n%+v", a.Tables, b.Tables)
+		}
+		if !slices.Equal(a.Problems, b.Problems) {
+			t.Fatalf("problems differ:\n%v\n%v", a.Problems, b.Problems)
+		}
+	})
+}
+
+// Next gives what Compile gives, whatever it could share.
+func TestNextIsCompile(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		from := drawWorld(t)
+		to := *from
+		if chance(t, "new policies", 3) {
+			to.Policies = changePolicies(t, from.Policies)
+		}
+		to.Pods = changePods(t, from.Pods)
+		if got, want := Compile(from).Next(&to).Tables, Compile(&to).Tables; !reflect.DeepEqual(got, want) {
+			t.Fatalf("got  %+v\nwant %+v", got, want)
+		}
+	})
+}
+
+// No table holds an entry that changes nothing, and none is missing.
+func TestTablesAreLean(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tables := Compile(drawWorld(t)).Tables
+		for key, row := range tables.Rows {
+			if row == emptyRow || key.Peer != AnyPeer && row == tables.row(key.Policy, AnyPeer, key.Port) {
+				t.Fatalf("row %v says nothing: %v", key, row)
+			}
+		}
+		for i, span := range tables.Ports {
+			if span.Class == 0 || span.First > span.Last {
+				t.Fatalf("span %v says nothing", span)
+			}
+			if i > 0 && span.Protocol == tables.Ports[i-1].Protocol && span.First <= tables.Ports[i-1].Last {
+				t.Fatalf("spans %v and %v overlap or are not sorted", tables.Ports[i-1], span)
+			}
+		}
+		for a, peer := range tables.Addresses {
+			if peer.Class&nameClassBit != 0 {
+				t.Fatalf("the class of %v could be that of names", a)
+			}
+			if a.Is4In6() || !a.IsValid() {
+				t.Fatalf("address %v is not in its plain form", a)
+			}
+		}
+		for p, class := range tables.Prefixes {
+			if class&nameClassBit != 0 {
+				t.Fatalf("the class of %v could be that of names", p)
+			}
+			if p != p.Masked() || p.IsSingleIP() || p.Addr().Is4In6() {
+				t.Fatalf("prefix %v is not in its plain form", p)
+			}
+		}
+	})
+}
+
+// P11: IPv4 must not fall through to an IPv6 prefix in the kernel's one trie.
+func TestIPv4Guard(t *testing.T) {
+	everything := netip.MustParsePrefix("0.0.0.0/0")
+	for _, c := range []struct {
+		sentence string
+		cidr     string
+		want     bool
+	}{
+		{"::/0 covers the mapped addresses", "::/0", true},
+		{"::/64 covers them too", "::/64", true},
+		{"2000::/3 does not", "2000::/3", false},
+		{"an IPv4 block needs no guard", "10.0.0.0/8", false},
+	} {
+		tables := Compile(scene(network("np", accept(block(c.cidr))))).Tables
+		if _, got := tables.Prefixes[everything]; got != c.want {
+			t.Errorf("%s: 0.0.0.0/0 is there: got %v, want %v", c.sentence, got, c.want)
+		}
+	}
+}
+
+// Only rules for pods of this node cost anything.
+func TestOtherNodesPoliciesCostNothing(t *testing.T) {
+	p := network("np", accept(block("10.0.0.0/8")).on(tcp(80)))
+	p.Subject.Pods = mustParse("app=db")
+	tables := Compile(scene(p)).Tables
+	if len(tables.Prefixes)+len(tables.Rows)+len(tables.Ports) != 0 {
+		t.Errorf("got %+v, want no prefixes, rows and ports", tables)
+	}
+}
+
+// A block list is one class, however long it is and whatever else is inside.
+func TestBlockListIsOneClass(t *testing.T) {
+	var peers []Peerage
+	for i := range 200 {
+		peers = append(peers, Peerage{Block: &Block{CIDR: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i), 0}), 24)}})
+	}
+	tables := Compile(scene(cluster(TierAdmin, 0, "list", deny(peers...)))).Tables
+	classes := map[ClassID]bool{}
+	for _, class := range tables.Prefixes {
+		classes[class] = true
+	}
+	if len(classes) != 1 || len(tables.Prefixes) != 200 {
+		t.Errorf("got %d classes in %d prefixes, want 1 in 200", len(classes), len(tables.Prefixes))
+	}
+}
+
+// weak makes ids that collide all the time, as an attacker would want them.
+func weak(d digest) uint64 { return 1 + uint64(d[0]&3) }
+
+// Where ids collide, nothing is allowed that the rules deny, and it is told.
+func TestCollisionsAreClosed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		sound, c := Compile(w), compile(w, weak, nil)
+		for i := range w.Pods {
+			p := &w.Pods[i]
+			ep := EndpointOf(p.Ref.UID)
+			if _, policed := c.Tables.Endpoints[ep]; !policed {
+				continue
+			}
+			for range 12 {
+				f := drawFlow(t, p)
+				got := c.Tables.Judge(ep, f.Direction, f.Peer, f.Protocol, f.Port, 0)
+				want := sound.Tables.Judge(ep, f.Direction, f.Peer, f.Protocol, f.Port, 0)
+				if got.Verdict == Allow && want.Verdict != Allow {
+					t.Fatalf("%s: got %+v, want %+v", describe(f), got, want)
+				}
+				if got.Verdict != want.Verdict && len(c.Problems) == len(sound.Problems) {
+					t.Fatalf("%s: closed, but no problem tells of it", describe(f))
+				}
+			}
+		}
+	})
+}
+
+// A closed class is explained as such.
+func TestClosedIsExplained(t *testing.T) {
+	w := scene(cluster(TierAdmin, 0, "cnp", accept(block("192.0.2.1/32")), accept(block("192.0.2.2/32")).on(tcp(80)),
+		accept(block("192.0.2.3/32")).on(tcp(81))))
+	c := compile(w, func(d digest) uint64 { return 7 }, nil)
+	got := c.Tables.Judge(EndpointOf("web"), Egress, netip.MustParseAddr("192.0.2.1"), protocolTCP, 80, 0)
+	ref, ok := c.Explain(got.Policy, got.Tier, got.Index)
+	if got.Verdict != Deny || !ok || ref.String() != "closed: hash collision" {
+		t.Errorf("got %+v explained as %q, want a denial by a hash collision", got, ref)
+	}
+}
+
+// P16, P21: pods that cannot be told apart get nothing.
+func TestTwoPodsOfOneUID(t *testing.T) {
+	w := scene()
+	w.Pods[2].Ref.UID = w.Pods[0].Ref.UID
+	c := Compile(w)
+	if got := c.Tables.Judge(EndpointOf("web"), Egress, netip.MustParseAddr("8.8.8.8"), protocolTCP, 80, 0); got.Verdict != Deny {
+		t.Errorf("got %+v, want deny", got)
+	}
+	if len(c.Problems) != 1 {
+		t.Errorf("got problems %v, want one", c.Problems)
+	}
+}
+
+// D8: pinned maps outlive the program, so these ids must never change.
+func TestPinnedIDs(t *testing.T) {
+	if got, want := EndpointOf("5f0b2a6c-8f5e-4a53-9d0f-2f5f3a0c9d11"), EndpointID(0xdc31d831cba0c62e); got != want {
+		t.Errorf("endpoint: got %#x, want %#x", got, want)
+	}
+	c := Compile(scene())
+	if got, want := c.NameClass([]string{"*.example.com", "b.test"}), ClassID(0x9eaaa85972ae64b5); got != want {
+		t.Errorf("name class: got %#x, want %#x", got, want)
+	}
+	if got := c.NameClass(nil); got != 0 {
+		t.Errorf("name class of no patterns: got %#x, want 0", got)
+	}
+}
+
+// Name rows hold what names alone say, in every port class that has it.
+func TestNameRows(t *testing.T) {
+	w := scene(network("np", accept(name("b.test")).on(tcp(80)), accept(block("10.0.0.0/8")).on(tcp(81))))
+	c := Compile(w)
+	rows := c.NameRows(EndpointOf("web"), []string{"b.test"})
+	want := map[RowKey]Row{
+		{c.Tables.Endpoints[EndpointOf("web")].Egress.Policy, c.NameClass([]string{"b.test"}), c.Tables.portClassOf(protocolTCP, 80)}: {
+			Admin: NoRule, Baseline: NoRule, NetworkPolicy: 1},
+	}
+	if !maps.Equal(rows, want) {
+		t.Errorf("got %v, want %v", rows, want)
+	}
+	if rows := c.NameRows(EndpointOf("probe"), []string{"b.test"}); len(rows) != 0 {
+		t.Errorf("a pod without name rules: got %v, want no rows", rows)
+	}
+	if rows := c.NameRows(EndpointOf("nobody"), []string{"b.test"}); len(rows) != 0 {
+		t.Errorf("no endpoint: got %v, want no rows", rows)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	p := NewPrecedence(12, ActionPass)
+	if p.Index() != 12 || p.Action() != ActionPass {
+		t.Errorf("got %d %v, want 12 Pass", p.Index(), p.Action())
+	}
+	if !(NewPrecedence(1, ActionPass) < NewPrecedence(2, ActionAccept)) {
+		t.Error("an earlier rule must be the smaller precedence, whatever it does")
+	}
+	if NoRule.Action() != ActionPass {
+		t.Error("a tier without a rule must leave the decision to the next one")
+	}
+	if !(closedRow.Admin < NewPrecedence(1, ActionAccept)) {
+		t.Error("closing must beat every rule")
+	}
+}

@@ -1,0 +1,275 @@
+package policy
+
+import (
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// D7: while policies change, every packet between any two single writes gets
+// what the whole old or the whole new policies say.
+func TestTransitionOfPolicies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		from := drawWorld(t)
+		to := *from
+		to.Policies = changePolicies(t, from.Policies)
+		to.Default = pick(t, "new default", []Verdict{Deny, Allow})
+		to.AWSRuleOrder = pick(t, "new order", []RuleOrder{DenyFirst, AsWritten})
+		walk(t, from, &to)
+	})
+}
+
+// D7: the same while pods come, go and are relabelled too. Before its pod gets
+// the new policy, a packet may also meet the old policy at the new peers.
+func TestTransitionOfWorlds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		from := drawWorld(t)
+		for i := range from.Pods {
+			from.Pods[i].Ports = nil
+		}
+		to := *from
+		if !chance(t, "same policies", 3) {
+			to.Policies = changePolicies(t, from.Policies)
+		}
+		to.Pods = changePods(t, from.Pods)
+		to.LocalAddresses = pick(t, "new local", [][]netip.Addr{nil, addrs("192.168.0.1", "fd01::1")})
+		to.ClusterDNS = pick(t, "new dns", [][]netip.Addr{nil, addrs("10.0.0.5"), from.ClusterDNS})
+		walk(t, from, &to)
+	})
+}
+
+func changePolicies(t *rapid.T, policies []Policy) []Policy {
+	var out []Policy
+	for i := range policies {
+		switch count(t, "change", 0, 5) {
+		case 0: // removed
+		case 1:
+			p := policies[i]
+			p.Priority = int32(count(t, "new priority", 0, 2))
+			out = append(out, p)
+		case 2:
+			p := policies[i]
+			p.Egress = drawSection(t, &p, Egress)
+			out = append(out, p)
+		default:
+			out = append(out, policies[i])
+		}
+	}
+	for i := range count(t, "more", 0, 3) {
+		out = append(out, drawPolicy(t, 100+i))
+	}
+	return out
+}
+
+func changePods(t *rapid.T, pods []Pod) []Pod {
+	var out []Pod
+	for i := range pods {
+		p := pods[i]
+		switch count(t, "change", 0, 4) {
+		case 0:
+			continue
+		case 1:
+			p.Labels = drawLabels(t)
+		}
+		out = append(out, p)
+	}
+	for i := range count(t, "more", 0, 2) {
+		p := drawPod(t, 100+i)
+		p.Ports = nil
+		out = append(out, p)
+	}
+	return out
+}
+
+// The rows of a Transition are the caller's own, who adds name rows to them.
+func TestTransitionOwnsItsRows(t *testing.T) {
+	from := Compile(scene(network("np", accept(name("b.test")))))
+	for sentence, to := range map[string]*Compiled{
+		"the same policies": from.Next(from.census.world), "other policies": Compile(scene(network("np", accept()))),
+	} {
+		before := len(to.Tables.Rows)
+		maps.Copy(Transition(from, to).Rows, map[RowKey]Row{{1, 1, 1}: emptyRow})
+		if len(to.Tables.Rows) != before || len(from.Tables.Rows) != len(Compile(from.census.world).Tables.Rows) {
+			t.Errorf("%s: a row added to the transition is in the tables as well", sentence)
+		}
+	}
+}
+
+// journey is a pair of Worlds and what the kernel holds in between.
+type journey struct {
+	from, to *World
+	kernel   Tables
+	ports    map[portKey]PortClass
+	flows    []Flow
+	classes  []ClassID
+	old      []*Pod
+	random   *rand.Rand
+}
+
+type portKey struct {
+	protocol uint8
+	port     uint16
+}
+
+func walk(t *rapid.T, from, to *World) {
+	a, b := Compile(from), Compile(to)
+	j := &journey{from: from, to: to, random: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))}
+	j.kernel = Tables{
+		Endpoints: maps.Clone(a.Tables.Endpoints), Addresses: maps.Clone(a.Tables.Addresses),
+		Prefixes: maps.Clone(a.Tables.Prefixes), Rows: maps.Clone(a.Tables.Rows),
+	}
+	j.setPorts(a.Tables.pool())
+	j.drawFlows(t, a, b)
+	j.apply(t, Transition(a, b))
+	j.apply(t, b.Tables)
+}
+
+// drawFlows picks packets of pods that live in both Worlds, and gives them
+// grants whose rows are there all the way.
+func (j *journey) drawFlows(t *rapid.T, a, b *Compiled) {
+	for i := range j.to.Pods {
+		p := &j.to.Pods[i]
+		ep := EndpointOf(p.Ref.UID)
+		n := slices.IndexFunc(j.from.Pods, func(old Pod) bool { return old.Ref == p.Ref })
+		if _, ok := a.Tables.Endpoints[ep]; n < 0 || !ok {
+			continue
+		}
+		for range 10 {
+			f := drawFlow(t, p)
+			if slices.Contains(p.Addresses, f.Peer) {
+				continue
+			}
+			patterns := append(granted(a.Tables.Endpoints[ep], f.Names), granted(b.Tables.Endpoints[ep], f.Names)...)
+			slices.Sort(patterns)
+			patterns = slices.Compact(patterns)
+			maps.Copy(j.kernel.Rows, TransitionNameRows(a, b, ep, patterns))
+			j.flows, j.old = append(j.flows, f), append(j.old, &j.from.Pods[n])
+			j.classes = append(j.classes, b.NameClass(patterns))
+		}
+	}
+}
+
+// pool gives the class of every port that flows are drawn from.
+func (t *Tables) pool() map[portKey]PortClass {
+	ports := map[portKey]PortClass{}
+	for _, protocol := range poolProtocols {
+		for _, port := range poolPorts {
+			ports[portKey{protocol, port}] = t.portClassOf(protocol, port)
+		}
+	}
+	return ports
+}
+
+func (j *journey) setPorts(ports map[portKey]PortClass) {
+	j.ports = ports
+	j.kernel.Ports = nil
+	for _, protocol := range poolProtocols {
+		for _, port := range poolPorts {
+			j.kernel.Ports = append(j.kernel.Ports, PortSpan{protocol, port, port, ports[portKey{protocol, port}]})
+		}
+	}
+}
+
+// apply moves the kernel to the target one write at a time, and looks at some
+// packets after each.
+func (j *journey) apply(t *rapid.T, target *Tables) {
+	for key, row := range target.Rows {
+		if have, ok := j.kernel.Rows[key]; ok && have != row {
+			t.Fatalf("row %v changes from %v to %v, but rows must be a function of their key", key, have, row)
+		}
+		j.kernel.Rows[key] = row
+	}
+	j.look(t, "rows added")
+	for _, ep := range slices.Sorted(maps.Keys(target.Endpoints)) {
+		j.kernel.Endpoints[ep] = target.Endpoints[ep]
+		j.look(t, "endpoint flipped")
+	}
+	maps.DeleteFunc(j.kernel.Endpoints, func(ep EndpointID, _ Endpoint) bool { _, ok := target.Endpoints[ep]; return !ok })
+	writes := j.moves(target)
+	slices.SortFunc(writes, func(a, b write) int { return a.order - b.order })
+	j.random.Shuffle(len(writes), func(a, b int) { writes[a], writes[b] = writes[b], writes[a] })
+	for _, w := range writes {
+		w.do()
+		j.look(t, w.what)
+	}
+	for key := range j.kernel.Rows {
+		if _, ok := target.Rows[key]; !ok && key.Peer&nameClassBit == 0 {
+			delete(j.kernel.Rows, key)
+		}
+	}
+	j.look(t, "rows deleted")
+}
+
+type write struct {
+	order int
+	what  string
+	do    func()
+}
+
+// moves gives the single writes that make addresses, prefixes and ports those
+// of the target, in an order that is the same in every run.
+func (j *journey) moves(target *Tables) []write {
+	var writes []write
+	for i, a := range slices.SortedFunc(maps.Keys(merged(j.kernel.Addresses, target.Addresses)), netip.Addr.Compare) {
+		writes = append(writes, write{i, "address " + a.String(), func() { move(j.kernel.Addresses, target.Addresses, a) }})
+	}
+	for i, p := range slices.SortedFunc(maps.Keys(merged(j.kernel.Prefixes, target.Prefixes)), netip.Prefix.Compare) {
+		writes = append(writes, write{1000 + i, "prefix " + p.String(), func() { move(j.kernel.Prefixes, target.Prefixes, p) }})
+	}
+	ports := target.pool()
+	for n, protocol := range poolProtocols {
+		for i, port := range poolPorts {
+			key := portKey{protocol, port}
+			writes = append(writes, write{2000 + 100*n + i, "port", func() {
+				j.ports[key] = ports[key]
+				j.setPorts(j.ports)
+			}})
+		}
+	}
+	return writes
+}
+
+func merged[K comparable, V any](a, b map[K]V) map[K]V {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
+}
+
+func move[K comparable, V any](kernel, target map[K]V, key K) {
+	if v, ok := target[key]; ok {
+		kernel[key] = v
+		return
+	}
+	delete(kernel, key)
+}
+
+func (j *journey) look(t *rapid.T, after string) {
+	t.Helper()
+	for range 4 {
+		if len(j.flows) == 0 {
+			return
+		}
+		n := j.random.IntN(len(j.flows))
+		f := j.flows[n]
+		got := j.kernel.Judge(EndpointOf(f.Pod.Ref.UID), f.Direction, f.Peer, f.Protocol, f.Port, j.classes[n])
+		whole := j.whole(n)
+		if !slices.ContainsFunc(whole, func(d Decision) bool { return d.Verdict == got.Verdict && d.Tier == got.Tier }) {
+			t.Fatalf("after %s: %s\ngot %+v\nwant one of %+v", after, describe(f), got, whole)
+		}
+	}
+}
+
+// whole gives what the policies say before and after, and what the old ones
+// say about the new peers.
+func (j *journey) whole(n int) []Decision {
+	f, old := j.flows[n], j.flows[n]
+	old.Pod = j.old[n]
+	between := *j.to
+	between.Policies, between.Default, between.AWSRuleOrder = j.from.Policies, j.from.Default, j.from.AWSRuleOrder
+	between.ClusterDNS = j.from.ClusterDNS
+	return []Decision{Evaluate(j.from, old), Evaluate(j.to, f), Evaluate(&between, old)}
+}

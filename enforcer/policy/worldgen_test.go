@@ -1,0 +1,233 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"pgregory.net/rapid"
+)
+
+// The pools are small, so that random policies and packets meet.
+var (
+	poolNamespaces = []string{"a", "b", "c"}
+	poolPodAddrs   = addrs("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "fd00::1", "fd00::2", "fd00::3")
+	poolOtherAddrs = addrs("10.0.0.9", "10.9.0.1", "192.168.0.1", "192.168.0.2", "192.168.0.3", "fd01::1", "fd01::2",
+		"203.0.113.7", "203.0.113.8", "8.8.8.8", "2001:db8::7", "2001:db8:1::1", "::1", "127.0.0.1", "169.254.20.10")
+	poolPeers    = append(slices.Clone(poolPodAddrs), poolOtherAddrs...)
+	poolPrefixes = prefixes("0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/24", "10.0.0.0/29", "10.0.0.0/30", "10.0.0.2/31",
+		"10.0.0.1/32", "10.0.0.4/32", "192.168.0.0/16", "192.168.0.2/32", "203.0.113.0/24", "203.0.113.7/32", "8.0.0.0/7",
+		"128.0.0.0/1", "::/0", "::/1", "::/64", "fd00::/8", "fd00::/16", "fd00::/126", "fd00::2/127", "fd00::1/128",
+		"2001:db8::/32", "2001:db8::/48", "2001:db8::7/128")
+	poolPatterns  = []string{"*.example.com", "example.com", "api.example.com", "*.test"}
+	poolNames     = []string{"api.example.com", "example.com", "x.y.example.com", "a.test", "other.org"}
+	poolPorts     = []uint16{0, 1, 53, 79, 80, 81, 443, 8080, 8081, 65535}
+	poolProtocols = []uint8{protocolTCP, protocolUDP, protocolSCTP}
+	poolPortNames = []string{"web", "dns"}
+)
+
+func addrs(all ...string) (out []netip.Addr) {
+	for _, s := range all {
+		out = append(out, netip.MustParseAddr(s))
+	}
+	return out
+}
+
+func prefixes(all ...string) (out []netip.Prefix) {
+	for _, s := range all {
+		out = append(out, netip.MustParsePrefix(s).Masked())
+	}
+	return out
+}
+
+func pick[T any](t *rapid.T, label string, from []T) T { return rapid.SampledFrom(from).Draw(t, label) }
+
+// chance is true once in n.
+func chance(t *rapid.T, label string, n int) bool { return rapid.IntRange(1, n).Draw(t, label) == n }
+
+func count(t *rapid.T, label string, least, most int) int {
+	return rapid.IntRange(least, most).Draw(t, label)
+}
+
+func drawLabels(t *rapid.T) labels.Set {
+	set := labels.Set{}
+	for _, key := range []string{"app", "tier"} {
+		if v := pick(t, key, []string{"-", "", "x", "y"}); v != "-" {
+			set[key] = v
+		}
+	}
+	return set
+}
+
+func drawSelector(t *rapid.T) labels.Selector {
+	text := pick(t, "selector", []string{
+		"", "app=x", "app=y", "app=", "app!=x", "app in (x,y)", "app notin (x)", "app", "!app", "tier=x,app", "tier=y",
+	})
+	s, err := labels.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func drawPodSelector(t *rapid.T, namespace string) *PodSelector {
+	s := &PodSelector{Namespace: namespace}
+	if namespace == "" && chance(t, "by namespace", 2) {
+		s.Namespaces = drawSelector(t)
+	}
+	if !chance(t, "all pods", 3) {
+		s.Pods = drawSelector(t)
+	}
+	return s
+}
+
+func drawWorld(t *rapid.T) *World {
+	w := &World{
+		Node:         "n1",
+		Default:      pick(t, "default", []Verdict{VerdictUnknown, Deny, Allow, Allow}),
+		AWSRuleOrder: pick(t, "order", []RuleOrder{DenyFirst, AsWritten}),
+		Namespaces:   map[string]labels.Set{},
+		Nodes: []Node{
+			{"n1", drawLabels(t), addrs("192.168.0.1", "fd01::1")},
+			{"n2", drawLabels(t), addrs("192.168.0.2", "fd01::2")},
+		},
+	}
+	if chance(t, "local", 2) {
+		w.LocalAddresses = addrs("192.168.0.1", "fd01::1", "169.254.20.10")
+	}
+	if chance(t, "dns", 2) {
+		w.ClusterDNS = addrs("10.0.0.5", "169.254.20.10", "fd01::2")
+	}
+	for _, ns := range poolNamespaces {
+		if !chance(t, "unknown namespace", 8) {
+			w.Namespaces[ns] = drawLabels(t)
+		}
+	}
+	for i := range count(t, "pods", 1, 6) {
+		w.Pods = append(w.Pods, drawPod(t, i))
+	}
+	for i := range count(t, "policies", 0, 7) {
+		w.Policies = append(w.Policies, drawPolicy(t, i))
+	}
+	return w
+}
+
+func drawPod(t *rapid.T, i int) Pod {
+	p := Pod{
+		Ref:         PodRef{pick(t, "namespace", poolNamespaces), fmt.Sprintf("p%d", i), fmt.Sprintf("uid-%d", i)},
+		Labels:      drawLabels(t),
+		Node:        pick(t, "node", []string{"n1", "n1", "n2"}),
+		HostNetwork: chance(t, "host network", 10),
+		Finished:    chance(t, "finished", 10),
+	}
+	for range count(t, "addresses", 0, 2) {
+		p.Addresses = append(p.Addresses, pick(t, "address", poolPodAddrs))
+	}
+	for range count(t, "ports", 0, 3) {
+		p.Ports = append(p.Ports, NamedPort{pick(t, "name", poolPortNames), pick(t, "protocol", poolProtocols), pick(t, "number", poolPorts)})
+	}
+	return p
+}
+
+func drawPolicy(t *rapid.T, i int) Policy {
+	p := Policy{
+		Tier:     pick(t, "tier", []Tier{TierAdmin, TierAdmin, TierNetworkPolicy, TierNetworkPolicy, TierBaseline, TierBaseline, TierUnknown}),
+		Priority: int32(count(t, "priority", 0, 2)),
+	}
+	p.Ref.Name = fmt.Sprintf("%c%d", 'a'+count(t, "letter", 0, 2), i)
+	ns := ""
+	switch {
+	case p.Tier == TierNetworkPolicy:
+		ns = pick(t, "namespace", poolNamespaces)
+		p.Ref.Namespace = ns
+		p.Ref.Kind, p.Ref.Group = "NetworkPolicy", "networking.k8s.io"
+		if chance(t, "application", 2) {
+			p.Ref.Kind, p.Ref.Group = "ApplicationNetworkPolicy", "networking.k8s.aws"
+		}
+	case chance(t, "aws", 2):
+		p.AWS = true
+		p.Ref.Kind, p.Ref.Group = "ClusterNetworkPolicy", "networking.k8s.aws"
+	default:
+		p.Ref.Kind, p.Ref.Group = "ClusterNetworkPolicy", "policy.networking.k8s.io"
+	}
+	p.Subject = *drawPodSelector(t, ns)
+	if chance(t, "ingress", 2) {
+		p.Ingress = drawSection(t, &p, Ingress)
+	}
+	if !chance(t, "no egress", 3) {
+		p.Egress = drawSection(t, &p, Egress)
+	}
+	return p
+}
+
+func drawSection(t *rapid.T, p *Policy, d Direction) *Section {
+	s := &Section{}
+	for range count(t, "rules", 0, 3) {
+		s.Rules = append(s.Rules, drawRule(t, p, d))
+	}
+	return s
+}
+
+func drawRule(t *rapid.T, p *Policy, d Direction) Rule {
+	r := Rule{Action: ActionAccept, Name: pick(t, "rule name", []string{"", "named"})}
+	if p.Tier != TierNetworkPolicy || chance(t, "odd action", 20) {
+		r.Action = pick(t, "action", []Action{ActionAccept, ActionAccept, ActionDeny, ActionDeny, ActionPass, ActionPass})
+		if chance(t, "unknown action", 30) {
+			r.Action = ActionUnknown
+		}
+	}
+	r.AllPeers = chance(t, "all peers", 5)
+	if !r.AllPeers {
+		for range count(t, "peers", 1, 3) {
+			r.Peers = append(r.Peers, drawPeer(t, p, d, r.Action))
+		}
+	}
+	r.AllPorts = chance(t, "all ports", 3)
+	if !r.AllPorts {
+		for range count(t, "ports", 1, 2) {
+			r.Ports = append(r.Ports, drawPort(t))
+		}
+	}
+	return r
+}
+
+func drawPeer(t *rapid.T, p *Policy, d Direction, a Action) Peerage {
+	if chance(t, "odd peer", 25) {
+		return pick(t, "malformed", []Peerage{
+			{}, {Malformed: "from the future"}, {Name: "1.2.3.4"}, {Name: "example.com"},
+			{Block: &Block{CIDR: netip.MustParsePrefix("::ffff:10.0.0.0/104")}}, {Block: &Block{}},
+		})
+	}
+	switch kind := count(t, "kind", 0, 9); {
+	case kind < 4:
+		ns := ""
+		if p.Tier == TierNetworkPolicy && chance(t, "own namespace", 2) {
+			ns = p.Ref.Namespace
+		}
+		return Peerage{Pods: drawPodSelector(t, ns)}
+	case kind < 8:
+		b := &Block{CIDR: pick(t, "cidr", poolPrefixes)}
+		for range count(t, "holes", 0, 3) {
+			b.Except = append(b.Except, pick(t, "hole", poolPrefixes))
+		}
+		return Peerage{Block: b}
+	case d == Egress && a == ActionAccept:
+		return Peerage{Name: pick(t, "pattern", poolPatterns)}
+	default:
+		return Peerage{Nodes: drawSelector(t)}
+	}
+}
+
+func drawPort(t *rapid.T) Port {
+	switch kind := count(t, "port kind", 0, 40); {
+	case kind == 40:
+		return pick(t, "malformed", []Port{{Malformed: "odd"}, {Protocol: 1}, {}, {Protocol: protocolTCP, First: 2, Last: 1}})
+	case kind > 30:
+		return Port{Name: pick(t, "port name", poolPortNames), Protocol: pick(t, "protocol", append([]uint8{0}, poolProtocols...))}
+	case kind > 26:
+		return Port{Protocol: pick(t, "protocol", poolProtocols), Last: 65535}
+	}
+	x, y := pick(t, "first", poolPorts), pick(t, "last", poolPorts)
+	return Port{Protocol: pick(t, "protocol", poolProtocols), First: min(x, y), Last: max(x, y)}
+}
