@@ -1,0 +1,175 @@
+package manifests
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	strictjson "sigs.k8s.io/json"
+)
+
+// matcher is where a newer API may say more than this version understands.
+// Such a field closes its rule (P15) instead of spoiling the file.
+var matcher = regexp.MustCompile(`^spec\.(ingress|egress)\[\d+\]\.(from|to|ports|protocols)\[\d+\]\.`)
+
+// most unknown fields that the decoder lists; with more it would be unknown
+// which peers have one.
+const manyUnknown = 100
+
+// decode reads o as a T. It gives the unknown fields of peers and ports where
+// tolerant; all others are errors.
+func decode[T any](o *object, tolerant bool) (*T, []string, error) {
+	text, err := o.json()
+	if err != nil {
+		return nil, nil, err
+	}
+	value := new(T)
+	strict, err := strictjson.UnmarshalStrict(text, value)
+	if err != nil {
+		return nil, nil, o.typeError(text, err)
+	}
+	if len(strict) >= manyUnknown {
+		return nil, nil, o.fault("", "%d unknown fields or more; is this a %s of %s?", manyUnknown, o.kind, o.apiVersion)
+	}
+	var unknown []string
+	var faults []error
+	for _, fault := range strict {
+		path := fieldPath(fault)
+		if tolerant && matcher.MatchString(path) {
+			unknown = append(unknown, path)
+			continue
+		}
+		faults = append(faults, o.fault(path, "unknown field; %s", suggest(reflect.TypeFor[T](), path)))
+	}
+	return value, unknown, errors.Join(faults...)
+}
+
+func fieldPath(err error) string {
+	if field, ok := errors.AsType[interface {
+		error
+		FieldPath() string
+	}](err); ok {
+		return field.FieldPath()
+	}
+	return ""
+}
+
+// json renders o. Keys that are there twice are found here.
+func (o *object) json() ([]byte, error) {
+	var value any
+	if err := o.node.Decode(&value); err != nil {
+		return nil, syntaxError(o.file, o.node.Line, err)
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, o.fault("", "not possible in JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return text, nil
+}
+
+// typeError tells of a value that its field cannot hold.
+func (o *object) typeError(text []byte, err error) *Error {
+	mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return o.fault("", "%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	hint := ""
+	if mismatch.Type.Kind() == reflect.String && !strings.HasPrefix(mismatch.Value, "object") && mismatch.Value != "array" {
+		hint = "; put it in quotes"
+	}
+	return o.fault(pathAt(text, mismatch.Offset), "is %s, where %s is wanted%s", article(mismatch.Value), wanted(mismatch.Type), hint)
+}
+
+// article is what encoding/json calls a value, such as array or bool.
+func article(value string) string {
+	if strings.HasPrefix(value, "array") || strings.HasPrefix(value, "object") {
+		return "an " + value
+	}
+	return "a " + value
+}
+
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a text"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		return "an object"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	default:
+		return fmt.Sprintf("a whole number (%s)", t.Kind())
+	}
+}
+
+// level is one array or object around a place in a JSON text.
+type level struct {
+	array bool
+	index int
+	key   string
+	// named says that the next token is the value of key.
+	named bool
+}
+
+// pathAt gives the path of the value that ends at or covers an offset.
+func pathAt(text []byte, offset int64) string {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	var around []level
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return ""
+		}
+		closing := token == json.Delim(']') || token == json.Delim('}')
+		if closing {
+			around = around[:len(around)-1]
+		}
+		value := true
+		if n := len(around) - 1; n >= 0 && !closing {
+			value = around[n].step(token)
+		}
+		if value && decoder.InputOffset() >= offset {
+			return render(around)
+		}
+		if token == json.Delim('[') || token == json.Delim('{') {
+			around = append(around, level{array: token == json.Delim('['), index: -1})
+		}
+	}
+}
+
+// step moves on to the next token and says whether that is a value.
+func (l *level) step(token json.Token) bool {
+	switch {
+	case l.array:
+		l.index++
+	case l.named:
+		l.named = false
+	default:
+		l.key, _ = token.(string)
+		l.named = true
+	}
+	return l.array || !l.named
+}
+
+func render(around []level) string {
+	var b strings.Builder
+	for _, l := range around {
+		switch {
+		case l.array:
+			b.WriteString("[" + strconv.Itoa(max(l.index, 0)) + "]")
+		case b.Len() > 0:
+			b.WriteString("." + l.key)
+		default:
+			b.WriteString(l.key)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,155 @@
+package manifests
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/convert"
+)
+
+// settingsName is the ConfigMap that holds settings.
+const settingsName = "nameward"
+
+// Settings are what flags set and the ConfigMap "nameward" may override.
+type Settings struct {
+	// Default is the node default after Baseline (P7).
+	Default policy.Verdict
+	// AWSRuleOrder orders rules of AWS ClusterNetworkPolicies (P4).
+	AWSRuleOrder policy.RuleOrder
+	// ClusterDNS may always be asked by pods with name rules (N8).
+	ClusterDNS []netip.Addr
+	// MinTTL and Grace make the lifetime of what is learnt (N5).
+	MinTTL, Grace time.Duration
+	// GuardAllow are private networks that names may lead to (N10).
+	GuardAllow []netip.Prefix
+}
+
+// overrides are the settings that are set; nil means "as it is".
+type overrides struct {
+	verdict       *policy.Verdict
+	order         *policy.RuleOrder
+	dns           *[]netip.Addr
+	minTTL, grace *time.Duration
+	guardAllow    *[]netip.Prefix
+}
+
+func (o *overrides) over(base Settings) Settings {
+	replace(&base.Default, o.verdict)
+	replace(&base.AWSRuleOrder, o.order)
+	replace(&base.ClusterDNS, o.dns)
+	replace(&base.MinTTL, o.minTTL)
+	replace(&base.Grace, o.grace)
+	replace(&base.GuardAllow, o.guardAllow)
+	return base
+}
+
+func replace[T any](value *T, by *T) {
+	if by != nil {
+		*value = *by
+	}
+}
+
+// keys are the settings a ConfigMap can hold.
+var keys = map[string]func(*overrides, string) error{
+	"default":      func(o *overrides, s string) error { return set(&o.verdict, s, parseVerdict) },
+	"awsRuleOrder": func(o *overrides, s string) error { return set(&o.order, s, parseOrder) },
+	"clusterDNS":   func(o *overrides, s string) error { return set(&o.dns, s, list(parseAddress)) },
+	"minTTL":       func(o *overrides, s string) error { return set(&o.minTTL, s, parseDuration) },
+	"grace":        func(o *overrides, s string) error { return set(&o.grace, s, parseDuration) },
+	"guardAllow":   func(o *overrides, s string) error { return set(&o.guardAllow, s, list(convert.CIDR)) },
+}
+
+func set[T any](into **T, s string, parse func(string) (T, error)) error {
+	value, err := parse(s)
+	*into = &value
+	return err
+}
+
+func parseVerdict(s string) (policy.Verdict, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "allow":
+		return policy.Allow, nil
+	case "deny":
+		return policy.Deny, nil
+	}
+	return policy.VerdictUnknown, fmt.Errorf("%q is not a default; write Allow or Deny", s)
+}
+
+func parseOrder(s string) (policy.RuleOrder, error) {
+	switch strings.TrimSpace(s) {
+	case "DenyFirst":
+		return policy.DenyFirst, nil
+	case "AsWritten":
+		return policy.AsWritten, nil
+	}
+	return policy.DenyFirst, fmt.Errorf("%q is not a rule order; write DenyFirst or AsWritten", s)
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(strings.TrimSpace(s))
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration; write a number and a unit, such as 30s or 5m", s)
+	}
+	return d, nil
+}
+
+// parseAddress unwraps IPv4-mapped addresses, since packets never have them.
+func parseAddress(s string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(s)
+	if err != nil || addr.Zone() != "" {
+		return netip.Addr{}, fmt.Errorf("%q is not an IP address; write one such as 10.96.0.10 or fd00::a", s)
+	}
+	return addr.Unmap(), nil
+}
+
+// list parses values with commas between them. An empty text is an empty
+// list.
+func list[T any](parse func(string) (T, error)) func(string) ([]T, error) {
+	return func(s string) ([]T, error) {
+		var all []T
+		if strings.TrimSpace(s) == "" {
+			return nil, nil
+		}
+		for part := range strings.SplitSeq(s, ",") {
+			value, err := parse(strings.TrimSpace(part))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, value)
+		}
+		return all, nil
+	}
+}
+
+// configMap reads the settings; ConfigMaps of other names are not ours.
+func (r *reading) configMap(o *object) {
+	c, ok := decodeOrFault[corev1.ConfigMap](r, o, true)
+	if !ok || c.Name != settingsName {
+		return
+	}
+	if r.settingsAt.file != "" {
+		r.fault(o.fault("metadata.name", "a second ConfigMap %q, the first is at %s; keep one of them", settingsName, r.settingsAt))
+		return
+	}
+	r.settingsAt = o.place()
+	for _, key := range slices.Sorted(maps.Keys(c.BinaryData)) {
+		r.fault(o.fault("binaryData."+key, "settings are texts; write them below data"))
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Data)) {
+		apply, known := keys[key]
+		if !known {
+			r.fault(o.fault("data."+key, "unknown setting; possible: %s", strings.Join(slices.Sorted(maps.Keys(keys)), ", ")))
+			continue
+		}
+		if err := apply(&r.snapshot.settings, c.Data[key]); err != nil {
+			r.fault(o.fault("data."+key, "%s", err))
+		}
+	}
+}
