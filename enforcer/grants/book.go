@@ -1,0 +1,209 @@
+// Package grants knows which addresses each pod has learnt by name, for which
+// of its patterns and for how long. It must not know the DNS, the kernel or any
+// clock: answers and times are passed in, and what it returns is what others
+// have to write down.
+//
+// What a pod learns counts for that pod alone. Two pods of one node, of one
+// Deployment even, never share a grant (SEMANTICS N2); all state below a pod
+// belongs to it and goes with it.
+//
+// # Several names, one address
+//
+// The kernel keeps one entry for each pod and address: a set of patterns and
+// one expiry, which it enforces even when nobody is left to update it (N5). An
+// address that a pod learnt under several names is admitted by the patterns of
+// all of them, but each pattern only as long as a name lives that matches it:
+//
+//   - life(p) = the latest expiry among the names that match the pattern p;
+//   - patterns = every p that is alive;
+//   - expiry of the entry = the smallest life(p).
+//
+// So no entry ever admits a pattern beyond its time. Where the lives differ,
+// the entry ends before its longest-lived pattern does, and the Book asks to
+// be woken (Next) a Lead earlier, to replace it by one with fewer patterns and
+// a later expiry: while the enforcer lives, no address is cut short. The price
+// is that a pattern which shares its address with a longer-lived one ends up
+// to one Lead before its time; Lead is small against any grace.
+package grants
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// Lead is how long before the end of a pattern an entry that goes on with
+// fewer patterns is replaced. It covers the delay between a timer and the
+// write to the kernel.
+const Lead = 250 * time.Millisecond
+
+// Limits where Settings has none (SEMANTICS N15).
+const (
+	DefaultPerName = 1_000
+	DefaultPerPod  = 10_000
+)
+
+// Settings hold for all pods.
+type Settings struct {
+	// MinTTL is the shortest TTL that is believed. Zero and more.
+	MinTTL time.Duration
+	// Grace is added to every lifetime. Zero and more.
+	Grace time.Duration
+	// PerName is how many addresses of one name a pod can hold; zero or less
+	// means DefaultPerName.
+	PerName int
+	// PerPod is how many addresses a pod can hold; zero or less means
+	// DefaultPerPod.
+	PerPod int
+	Guard  Guard
+}
+
+// Book holds the grants of all pods of a node. It has one owner: it is not
+// safe for concurrent use.
+//
+// Times are readings of one monotonic clock that never goes back; the same
+// clock as the kernel's, where its entries are to be restored.
+//
+// The Book takes every change that it returns as made. Who cannot write one
+// has to try again; Grants says the whole.
+type Book struct {
+	settings Settings
+	pods     map[policy.EndpointID]*pod
+	agenda   agenda
+	turn     uint64 // counts answers, to tell apart what one answer brought
+	shares   []share
+}
+
+// Grant is one entry as the kernel should hold it.
+type Grant struct {
+	Endpoint policy.EndpointID
+	// Addr is never an IPv4-mapped IPv6 address.
+	Addr netip.Addr
+	// Patterns are all patterns of the pod that admit the address, sorted and
+	// never empty. Not to be changed.
+	Patterns []string
+	// Expires is when the entry ends unless it is written anew.
+	Expires time.Duration
+}
+
+// Revocation is an entry that the kernel should no longer hold.
+type Revocation struct {
+	Endpoint policy.EndpointID
+	Addr     netip.Addr
+	Cause    Cause
+}
+
+// Change is what has to become of the kernel's entries. No address is in both
+// lists. Sorted by endpoint and address.
+type Change struct {
+	// Grants replace entries whose patterns or expiry changed.
+	Grants  []Grant
+	Revoked []Revocation
+}
+
+// NewBook returns a book without pods.
+func NewBook(s Settings) *Book {
+	b := &Book{pods: make(map[policy.EndpointID]*pod)}
+	b.settings = s.filled()
+	return b
+}
+
+func (s Settings) filled() Settings {
+	if s.PerName <= 0 {
+		s.PerName = DefaultPerName
+	}
+	if s.PerPod <= 0 {
+		s.PerPod = DefaultPerPod
+	}
+	s.MinTTL, s.Grace = max(s.MinTTL, 0), max(s.Grace, 0)
+	return s
+}
+
+// Configure replaces the settings. Lifetimes that run go on; what the new
+// guard refuses or the new PerPod has no room for is revoked. A lower PerName
+// holds from the next answer on. To be called as well when Guard.Occupied has
+// come to know new addresses of the cluster.
+func (b *Book) Configure(now time.Duration, s Settings) Change {
+	b.settings = s.filled()
+	var c Change
+	for _, p := range b.pods {
+		for addr, e := range p.entries {
+			if _, refused := b.settings.Guard.Check(addr); refused {
+				b.revoke(e, now, CauseGuarded, &c)
+			}
+		}
+		for len(p.entries) > b.settings.PerPod {
+			b.revoke(p.oldest(true), now, CauseEvicted, &c)
+		}
+	}
+	return c.sorted()
+}
+
+// Pods says which pods are watched from now on and their patterns (in
+// canonical form). Pods that are not there any more end, with all they learnt
+// (N7, P16). Names learnt so far are matched against the new patterns, so that
+// an address which another pattern admits as well goes on without a gap.
+func (b *Book) Pods(now time.Duration, watched map[policy.EndpointID][]string) Change {
+	var c Change
+	for id, p := range b.pods {
+		if len(watched[id]) == 0 {
+			for _, e := range p.entries {
+				b.revoke(e, now, CauseUnwanted, &c)
+			}
+			delete(b.pods, id)
+		}
+	}
+	for id, patterns := range watched {
+		if len(patterns) == 0 {
+			continue
+		}
+		p := b.pods[id]
+		if p == nil {
+			p = newPod(id)
+			b.pods[id] = p
+		}
+		if !p.watch(patterns) {
+			continue
+		}
+		for _, e := range p.entries {
+			b.settle(e, now, &c)
+		}
+	}
+	return c.sorted()
+}
+
+// lifetime returns when an answer of this TTL ends (N5).
+func (b *Book) lifetime(now, ttl time.Duration) time.Duration {
+	return later(later(now, max(ttl, b.settings.MinTTL)), b.settings.Grace)
+}
+
+// later returns t+d, at most the end of time. d is not negative.
+func later(t, d time.Duration) time.Duration {
+	if t > math.MaxInt64-d {
+		return math.MaxInt64
+	}
+	return t + d
+}
+
+func (c Change) sorted() Change {
+	slices.SortFunc(c.Grants, func(a, b Grant) int {
+		return order(a.Endpoint, b.Endpoint, a.Addr, b.Addr)
+	})
+	slices.SortFunc(c.Revoked, func(a, b Revocation) int {
+		return order(a.Endpoint, b.Endpoint, a.Addr, b.Addr)
+	})
+	return c
+}
+
+func order(ea, eb policy.EndpointID, a, b netip.Addr) int {
+	switch {
+	case ea < eb:
+		return -1
+	case ea > eb:
+		return 1
+	}
+	return a.Compare(b)
+}

@@ -1,0 +1,231 @@
+package grants
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/plugin/names"
+)
+
+// Address is one address of an answer.
+type Address struct {
+	IP netip.Addr
+	// TTL is how long the client may use it. Negative counts as zero.
+	TTL time.Duration
+}
+
+// Outcome is what an answer comes to.
+type Outcome struct {
+	// Entries to write: every address of the answer that is granted, in its
+	// order, even where its entry is the same as before, and after them other
+	// addresses that lost a pattern to make room.
+	Entries []Grant
+	// Evicted entries made room and are to be removed before Entries are
+	// written.
+	Evicted []netip.Addr
+	Refused []Refusal
+	// ValidFor is how long all granted addresses of the answer stay granted
+	// without another word. Zero: none is. No more than a millisecond while
+	// the pod or the name is at its limit, when the next answer may evict any
+	// of them.
+	ValidFor time.Duration
+	// Unwanted says that no pattern of the pod matches the name, or that the
+	// pod is not watched.
+	Unwanted bool
+}
+
+// crowded is what is promised where eviction may be near.
+const crowded = time.Millisecond
+
+// Learn takes the answer that a pod got for a name, in any case and with or
+// without trailing dot.
+func (b *Book) Learn(now time.Duration, ep policy.EndpointID, domain string, addrs []Address) Outcome {
+	p := b.pods[ep]
+	if p == nil {
+		return Outcome{Unwanted: true}
+	}
+	n := p.name(names.Canonical(domain))
+	if n == nil {
+		return Outcome{Unwanted: true}
+	}
+	b.turn++
+	a := answer{book: b, pod: p, name: n, now: now}
+	for _, addr := range addrs {
+		a.admit(addr)
+	}
+	return a.finish()
+}
+
+// answer is one call of Learn.
+type answer struct {
+	book    *Book
+	pod     *pod
+	name    *name
+	now     time.Duration
+	granted []*entry
+	shrunk  []*entry // lost the name to newer addresses of it
+	change  Change
+	out     Outcome
+}
+
+// admit takes one address of the answer.
+func (a *answer) admit(addr Address) {
+	ip := addr.IP.Unmap().WithZone("")
+	if refusal, refused := a.book.settings.Guard.Check(ip); refused {
+		a.refuse(refusal, CauseGuarded)
+		return
+	}
+	expires := a.book.lifetime(a.now, addr.TTL)
+	if expires <= a.now {
+		return
+	}
+	e := a.pod.entries[ip]
+	var l *link
+	if e != nil {
+		l = e.find(a.name)
+	}
+	if l == nil {
+		if !a.roomInName() {
+			a.refuse(Refusal{Addr: ip, Reason: ReasonNameLimit}, CauseEvicted)
+			return
+		}
+		if e == nil && !a.roomInPod() {
+			a.refuse(Refusal{Addr: ip, Reason: ReasonPodLimit}, CauseEvicted)
+			return
+		}
+		e, l = a.book.link(a.pod, ip, a.name)
+	}
+	a.touch(e, l, expires)
+}
+
+// touch extends a link and makes it and its entry the youngest.
+func (a *answer) touch(e *entry, l *link, expires time.Duration) {
+	l.expires = max(l.expires, expires)
+	l.turn = a.book.turn
+	a.name.links.MoveToBack(l.place)
+	e.order(a.name.exact || e.place != nil && e.rank == exactly)
+	a.pod.ages[e.rank].MoveToBack(e.place)
+	if e.turn != a.book.turn {
+		e.turn = a.book.turn
+		a.granted = append(a.granted, e)
+	}
+}
+
+// link makes the link, and the entry where there is none.
+func (b *Book) link(p *pod, ip netip.Addr, n *name) (*entry, *link) {
+	e := p.entries[ip]
+	if e == nil {
+		e = &entry{pod: p, addr: ip, index: absent}
+		p.entries[ip] = e
+	}
+	l := &link{entry: e, name: n}
+	e.links = append(e.links, l)
+	if n.links.Len() == 0 {
+		p.register(n)
+	}
+	l.place = n.links.PushBack(l)
+	p.links++
+	return e, l
+}
+
+// roomInName gives up the oldest addresses of the name until one more fits.
+// It reports false where they all come from this answer.
+func (a *answer) roomInName() bool {
+	for a.name.links.Len() >= a.book.settings.PerName {
+		l := a.name.links.Front().Value.(*link)
+		if l.turn == a.book.turn {
+			return false
+		}
+		e := l.entry
+		e.unlink(l, a.now, CauseEvicted)
+		if len(e.links) == 0 {
+			a.book.close(e, CauseEvicted, &a.change)
+		} else {
+			a.shrunk = append(a.shrunk, e)
+		}
+	}
+	return true
+}
+
+// roomInPod gives up entries until one more fits. It reports false where all
+// come from this answer, and where the name matches only wildcards but every
+// entry is admitted by an exact pattern: whoever controls a zone below a
+// wildcard must not push out what the policy names.
+func (a *answer) roomInPod() bool {
+	for len(a.pod.entries) >= a.book.settings.PerPod {
+		e := a.pod.oldest(a.name.exact)
+		if e == nil || e.turn == a.book.turn {
+			return false
+		}
+		a.book.revoke(e, a.now, CauseEvicted, &a.change)
+	}
+	return true
+}
+
+func (a *answer) refuse(r Refusal, cause Cause) {
+	a.out.Refused = append(a.out.Refused, r)
+	a.pod.past.note(ending{addr: r.Addr, name: a.name.text, at: a.now, cause: cause, refusal: r})
+}
+
+// finish works out the entries.
+func (a *answer) finish() Outcome {
+	for _, e := range a.granted {
+		a.book.refresh(e, a.now)
+		a.out.Entries = append(a.out.Entries, e.grant())
+		if left := a.left(e); a.out.ValidFor == 0 || left < a.out.ValidFor {
+			a.out.ValidFor = left
+		}
+	}
+	for _, e := range a.shrunk {
+		if len(e.links) == 0 || e.turn == a.book.turn {
+			continue // evicted after all, or granted anew
+		}
+		a.book.settle(e, a.now, &a.change)
+	}
+	a.out.Entries = append(a.out.Entries, a.change.Grants...)
+	for _, r := range a.change.Revoked {
+		a.out.Evicted = append(a.out.Evicted, r.Addr)
+	}
+	limits := a.book.settings
+	if len(a.pod.entries) >= limits.PerPod || a.name.links.Len() >= limits.PerName {
+		a.out.ValidFor = min(a.out.ValidFor, crowded)
+	}
+	return a.out
+}
+
+// left returns for how long the answer's name admits e. Where its link was
+// dropped, a longer-lived one of the same patterns stands for it.
+func (a *answer) left(e *entry) time.Duration {
+	if l := e.find(a.name); l != nil {
+		return l.expires - a.now
+	}
+	return e.expires - a.now
+}
+
+// Renew says that connections of a pod to these addresses live: while they do,
+// the grants of the addresses go on as if they had been answered again with
+// the shortest TTL (SEMANTICS N6). What is not granted stays so. To be called
+// more often than MinTTL plus Grace.
+func (b *Book) Renew(now time.Duration, ep policy.EndpointID, addrs []netip.Addr) Change {
+	var c Change
+	p := b.pods[ep]
+	if p == nil {
+		return c
+	}
+	expires := b.lifetime(now, 0)
+	for _, addr := range addrs {
+		e := p.entries[addr.Unmap().WithZone("")]
+		if e == nil {
+			continue
+		}
+		for _, l := range e.links {
+			if l.expires > now {
+				l.expires = max(l.expires, expires)
+			}
+		}
+		e.pod.ages[e.rank].MoveToBack(e.place)
+		b.settle(e, now, &c)
+	}
+	return c.sorted()
+}
