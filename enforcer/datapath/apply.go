@@ -1,0 +1,269 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// Apply brings the tables into the kernel, one step after the other: usually
+// policy.Transition from what is there, then what shall be. Interfaces are the
+// host-side interfaces of the endpoints of the last step.
+//
+// Every packet is judged by the whole policy from before or the whole one from
+// after. On error each pod has one of them; the caller applies the same again.
+// Pods without their interface are reported as *InterfaceError, joined; all
+// else is in force then. A table that refused is an *UpdateError.
+func (d *Datapath) Apply(steps []*policy.Tables, interfaces map[policy.EndpointID]string) error {
+	last := steps[len(steps)-1]
+	if d.programs == nil || !d.fit(steps) {
+		if err := d.renew(last); err != nil {
+			return err
+		}
+		return d.finish(last, interfaces)
+	}
+	for _, t := range steps {
+		if err := d.step(t); err != nil {
+			return err
+		}
+	}
+	return d.finish(last, interfaces)
+}
+
+func (d *Datapath) fit(steps []*policy.Tables) bool {
+	for _, t := range steps {
+		if !d.programs.fits(t) {
+			return false
+		}
+	}
+	return true
+}
+
+// renew puts new programs with tables of their own beside the ones in force.
+// The filters are switched over one by one in finish.
+func (d *Datapath) renew(t *policy.Tables) error {
+	<-d.settled
+	next, err := load(d.cfg, d.state, t)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(next.rows.add(t.Rows), next.move(t)); err != nil {
+		return errors.Join(err, next.close())
+	}
+	before := adminPolicies(t)
+	for id, p := range d.pods {
+		// A pod that is about to go is closed until then.
+		if err := p.place(next, p.view(t.Endpoints[id], before)); err != nil {
+			return errors.Join(err, next.close())
+		}
+		if p.ifindex != 0 {
+			if err := d.slots.lead(next, p.ifindex, p.slot); err != nil {
+				return errors.Join(err, next.close())
+			}
+		}
+	}
+	old := d.programs
+	d.programs = next
+	if old != nil {
+		return old.close()
+	}
+	return nil
+}
+
+// step changes the tables from what is in force to t. The order is what makes
+// it safe: a row is there before anything leads to it, and goes when nothing
+// does any more.
+func (d *Datapath) step(t *policy.Tables) error {
+	if err := d.programs.rows.add(t.Rows); err != nil {
+		return err
+	}
+	if err := d.turn(t); err != nil {
+		return err
+	}
+	if err := d.programs.move(t); err != nil {
+		return err
+	}
+	return nil
+}
+
+// move gives ports, addresses and prefixes their classes. Each is one write;
+// between two of them a packet finds the old or the new class of its peer, and
+// under the policies in force both have the same rows.
+func (p *programs) move(t *policy.Tables) error {
+	if err := p.ports.setPorts(t.Ports); err != nil {
+		return err
+	}
+	p.traces.trace(t.Addresses)
+	// Exact addresses before prefixes when adding, after when removing: an
+	// address never falls to a prefix that speaks for less than it should.
+	return errors.Join(
+		p.prefixes.add(t.Prefixes), p.addresses.add(t.Addresses),
+		p.addresses.prune(t.Addresses), p.prefixes.prune(t.Prefixes),
+	)
+}
+
+// turn switches the endpoints whose policy changes.
+func (d *Datapath) turn(t *policy.Tables) error {
+	var turned *pod
+	before := adminPolicies(t)
+	for id, p := range d.pods {
+		e, ok := t.Endpoints[id]
+		view := p.view(e, before)
+		if !ok || p.current() == view {
+			continue
+		}
+		<-d.settled
+		if err := p.turn(d.programs, view); err != nil {
+			return err
+		}
+		turned = p
+	}
+	if turned != nil {
+		d.settleAfter(turned)
+	}
+	return nil
+}
+
+// settleAfter waits in the background: a grace period takes milliseconds, and
+// held DNS answers must not wait for it.
+func (d *Datapath) settleAfter(p *pod) {
+	settled, programs := make(chan struct{}), d.programs
+	d.settled = settled
+	go func() {
+		defer close(settled)
+		if err := p.settle(programs); err != nil {
+			d.cfg.Log.Error("wait for packets in flight", "err", err)
+		}
+	}()
+}
+
+// finish follows the tables: pods that came, went or moved, connections judged
+// anew, and rows that nothing leads to any more.
+func (d *Datapath) finish(t *policy.Tables, interfaces map[policy.EndpointID]string) error {
+	if err := d.admit(t); err != nil {
+		return err
+	}
+	missing, err := d.attach(t, interfaces)
+	if err != nil {
+		return err
+	}
+	if err := d.bumpEpoch(); err != nil {
+		return err
+	}
+	if err := d.removeGone(t); err != nil {
+		return err
+	}
+	if err := d.programs.rows.prune(t.Rows); err != nil {
+		return err
+	}
+	return errors.Join(missing...)
+}
+
+// admit makes the pods that are new, with their tables, before any packet can
+// reach them.
+func (d *Datapath) admit(t *policy.Tables) error {
+	before := adminPolicies(t)
+	for id, e := range t.Endpoints {
+		if _, ok := d.pods[id]; ok {
+			continue
+		}
+		p, err := d.newPod(id, e.Pod)
+		if err != nil {
+			return fmt.Errorf("pod %s/%s: %w", e.Pod.Namespace, e.Pod.Name, err)
+		}
+		if err := p.place(d.programs, p.view(e, before)); err != nil {
+			d.slots.release(p.slot)
+			return errors.Join(err, p.connections.Close(), p.grants.Close())
+		}
+		d.pods[id] = p
+	}
+	return nil
+}
+
+// attach sees to it that each pod's interface runs the current programs.
+func (d *Datapath) attach(t *policy.Tables, interfaces map[policy.EndpointID]string) (missing []error, err error) {
+	for id := range t.Endpoints {
+		p := d.pods[id]
+		ifindex, err := indexOf(interfaces[id])
+		if err != nil {
+			missing = append(missing, &InterfaceError{p.ref, interfaces[id], err})
+			continue
+		}
+		if p.ifindex == ifindex && p.runs == d.programs {
+			continue
+		}
+		if err := d.attachPod(p, ifindex); err != nil {
+			return missing, fmt.Errorf("pod %s/%s: %w", p.ref.Namespace, p.ref.Name, err)
+		}
+	}
+	return missing, nil
+}
+
+var errNoInterface = errors.New("no such interface on this node")
+
+func indexOf(name string) (int, error) {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return 0, errNoInterface
+	}
+	return i.Index, nil
+}
+
+func (d *Datapath) attachPod(p *pod, ifindex int) error {
+	if err := d.slots.lead(d.programs, ifindex, p.slot); err != nil {
+		return err
+	}
+	if p.ifindex != 0 && p.ifindex != ifindex {
+		if err := d.moveAway(p); err != nil {
+			return err
+		}
+	}
+	for _, s := range sides {
+		if a := p.attachments[s]; a != nil {
+			if err := a.replace(s, d.programs.of(s)); err != nil {
+				return err
+			}
+			continue
+		}
+		a, err := attach(d.cfg.Hook, s, ifindex, d.programs.of(s), p.dir)
+		if err != nil {
+			return err
+		}
+		p.attachments[s] = a
+	}
+	p.ifindex, p.runs = ifindex, d.programs
+	return nil
+}
+
+// moveAway leaves the interface that was the pod's before.
+func (d *Datapath) moveAway(p *pod) error {
+	var errs []error
+	for s, a := range p.attachments {
+		errs = append(errs, a.detach(s))
+		delete(p.attachments, s)
+	}
+	errs = append(errs, d.slots.leave(d.programs, p.ifindex))
+	p.ifindex = 0
+	return errors.Join(errs...)
+}
+
+// removeGone removes pods that are no more, those of a predecessor included.
+func (d *Datapath) removeGone(t *policy.Tables) error {
+	var errs []error
+	for id, p := range d.pods {
+		if _, ok := t.Endpoints[id]; !ok {
+			<-d.settled
+			errs = append(errs, d.remove(p))
+		}
+	}
+	pinned, err := d.state.pinnedPods()
+	errs = append(errs, err)
+	for _, id := range pinned {
+		if _, ok := d.pods[id]; !ok {
+			errs = append(errs, removePinned(d.state.podDir(id)))
+		}
+	}
+	return errors.Join(errs...)
+}

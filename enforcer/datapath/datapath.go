@@ -1,0 +1,125 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/nameward/nameward/bpf"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// Config is what a Datapath is opened with. The zero value pins nothing and
+// takes the defaults.
+type Config struct {
+	// Pin is a directory on a BPF file system, created where it is missing.
+	// Without one everything ends with the process.
+	Pin string
+	// ConnectionsPerPod and GrantsPerPod size a pod's own tables, in entries.
+	// A connection takes about 120 bytes of kernel memory, allocated at
+	// once; a grant about 100, allocated when it is made. Tables taken over
+	// from a predecessor keep their size.
+	ConnectionsPerPod, GrantsPerPod uint32
+	Hook                            Hook
+	Log                             *slog.Logger
+}
+
+const (
+	defaultConnections = 8192
+	// defaultGrants leaves room above the 10,000 addresses that a pod may
+	// learn, because the new are written before the old are removed.
+	defaultGrants = 12288
+)
+
+// Datapath owns the programs, the tables and the filters of this node's pods.
+// One goroutine calls Apply, Grant and Revoke; the other methods may be called
+// from anywhere at any time.
+type Datapath struct {
+	cfg      Config
+	state    *state
+	programs *programs // nil before the first Apply
+	pods     map[policy.EndpointID]*pod
+	slots    *slots
+	// settled is closed when no packet can be in a view of an endpoint that
+	// was current before the last switch.
+	settled chan struct{}
+}
+
+// Open takes over the state of a predecessor that used the same pin directory.
+// Its filters stay in force until the first Apply replaces them.
+//
+// Returns ErrInUse, ErrNotBPF or ErrPrivilege, wrapped.
+func Open(cfg Config) (*Datapath, error) {
+	if cfg.ConnectionsPerPod == 0 {
+		cfg.ConnectionsPerPod = defaultConnections
+	}
+	if cfg.GrantsPerPod == 0 {
+		cfg.GrantsPerPod = defaultGrants
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	state, err := openState(cfg.Pin)
+	if err != nil {
+		return nil, err
+	}
+	settled := make(chan struct{})
+	close(settled)
+	d := &Datapath{
+		cfg: cfg, state: state, settled: settled,
+		pods: make(map[policy.EndpointID]*pod), slots: newSlots(),
+	}
+	// A kernel that cannot run the programs is told at once, not when the
+	// first policy arrives.
+	probe, err := load(cfg, state, &policy.Tables{})
+	if err != nil {
+		return nil, errors.Join(err, state.close())
+	}
+	return d, probe.close()
+}
+
+// Close lets go of everything. Filters that are pinned, or on a clsact qdisc,
+// stay in force with the policy they have.
+func (d *Datapath) Close() error {
+	<-d.settled
+	var errs []error
+	for _, p := range d.pods {
+		errs = append(errs, p.close(d.cfg.Pin != ""))
+	}
+	if d.programs != nil {
+		errs = append(errs, d.programs.close())
+	}
+	return errors.Join(append(errs, d.state.close())...)
+}
+
+// bumpEpoch has every connection of the node judged again at its next packet.
+func (d *Datapath) bumpEpoch() error {
+	var world bpf.KernelWorld
+	table := d.state.maps[bpf.KernelMapWorld]
+	if err := table.Lookup(uint32(0), &world); err != nil {
+		return &UpdateError{"world", err}
+	}
+	world.Epoch++
+	if err := persist(func() error { return table.Put(uint32(0), world) }); err != nil {
+		return &UpdateError{"world", err}
+	}
+	return nil
+}
+
+// InterfaceError is a pod that is not policed because its interface is not
+// there. The other pods are.
+type InterfaceError struct {
+	Pod       policy.PodRef
+	Interface string
+	Err       error
+}
+
+func (e *InterfaceError) Error() string {
+	if e.Interface == "" {
+		return fmt.Sprintf("pod %s/%s: host-side interface not known; annotation nameward.io/interface should name it",
+			e.Pod.Namespace, e.Pod.Name)
+	}
+	return fmt.Sprintf("pod %s/%s: host-side interface %q: %v", e.Pod.Namespace, e.Pod.Name, e.Interface, e.Err)
+}
+
+func (e *InterfaceError) Unwrap() error { return e.Err }

@@ -1,0 +1,386 @@
+package datapath
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"go.uber.org/goleak"
+
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	clientPolicy policy.PolicyID  = 0x11
+	nameClass    policy.ClassID   = 0x33
+	serverClass  policy.ClassID   = 0x22
+	web          policy.PortClass = 0x44
+)
+
+// tables police one client, isolated for egress. Rules says what its policy
+// allows on port 80.
+func tables(client *scenePod, rules map[policy.ClassID]policy.Row) *policy.Tables {
+	t := &policy.Tables{
+		Endpoints: map[policy.EndpointID]policy.Endpoint{client.id: {
+			Pod:      policy.PodRef{Namespace: "app", Name: "client"},
+			Egress:   policy.Attachment{Policy: clientPolicy, Isolated: true},
+			Default:  policy.Allow,
+			Patterns: []string{"example.com"},
+		}},
+		Addresses: map[netip.Addr]policy.Peer{},
+		Prefixes:  map[netip.Prefix]policy.ClassID{},
+		Ports:     []policy.PortSpan{{Protocol: 6, First: 80, Last: 80, Class: web}},
+		Rows:      map[policy.RowKey]policy.Row{},
+	}
+	for class, row := range rules {
+		t.Rows[policy.RowKey{Policy: clientPolicy, Peer: class, Port: web}] = row
+	}
+	return t
+}
+
+var allow = policy.Row{Admin: policy.NoRule, Baseline: policy.NoRule, NetworkPolicy: 1}
+
+type fixture struct {
+	*scene
+	client, server *scenePod
+	interfaces     map[policy.EndpointID]string
+}
+
+func newFixture(t *testing.T) *fixture {
+	s := newScene(t)
+	f := &fixture{scene: s, client: s.pod("client", 1), server: s.pod("server", 2)}
+	f.interfaces = map[policy.EndpointID]string{f.client.id: f.client.iface}
+	f.serve(f.server, 80)
+	f.serve(f.server, 81)
+	return f
+}
+
+func (f *fixture) open(cfg Config) *Datapath {
+	f.t.Helper()
+	d, err := Open(cfg)
+	must(f.t, err)
+	return d
+}
+
+func (f *fixture) apply(d *Datapath, steps ...*policy.Tables) {
+	f.t.Helper()
+	must(f.t, d.Apply(steps, f.interfaces))
+}
+
+func (f *fixture) connects(want bool) {
+	f.t.Helper()
+	within := wait
+	if want {
+		within = patience
+	}
+	c := f.dial(f.client, f.server, 80, within)
+	if got := c != nil; got != want {
+		f.t.Errorf("connection to port 80: got %v, want %v", got, want)
+	}
+}
+
+// hooks runs a test with each kind of attachment.
+func hooks(t *testing.T, test func(t *testing.T, hook Hook)) {
+	t.Run("TCX", func(t *testing.T) { test(t, HookTCX) })
+	t.Run("clsact", func(t *testing.T) { test(t, HookClsact) })
+}
+
+// TestPolicyOnInterface: real packets on a real interface, with both kinds of
+// hook (D1): nothing, then a rule, then none again.
+func TestPolicyOnInterface(t *testing.T) {
+	hooks(t, func(t *testing.T, hook Hook) {
+		f := newFixture(t)
+		d := f.open(Config{Hook: hook, Pin: filepath.Join(f.bpf, "nameward")})
+		defer d.Close()
+		f.connects(true)
+		closed, open := tables(f.client, nil), tables(f.client, map[policy.ClassID]policy.Row{policy.AnyPeer: allow})
+		f.apply(d, closed)
+		f.connects(false)
+		f.apply(d, open)
+		f.connects(true)
+		if c := f.dial(f.client, f.server, 81, wait); c != nil {
+			t.Error("connection to port 81: got one, want none")
+		}
+		established := f.dial(f.client, f.server, 80, patience)
+		f.apply(d, closed)
+		f.connects(false)
+		if answers(established, wait) {
+			t.Error("a connection that is no longer allowed: got an answer, want it cut (D6)")
+		}
+	})
+}
+
+// TestPeerClasses: an address and a prefix lead to their rows.
+func TestPeerClasses(t *testing.T) {
+	f := newFixture(t)
+	d := f.open(Config{})
+	defer d.Close()
+	byClass := tables(f.client, map[policy.ClassID]policy.Row{serverClass: allow})
+	f.apply(d, byClass)
+	f.connects(false)
+
+	byAddress := tables(f.client, map[policy.ClassID]policy.Row{serverClass: allow})
+	byAddress.Addresses[f.server.addr] = policy.Peer{Class: serverClass}
+	f.apply(d, byAddress)
+	f.connects(true)
+
+	f.apply(d, byClass)
+	f.connects(false)
+
+	byPrefix := tables(f.client, map[policy.ClassID]policy.Row{serverClass: allow})
+	byPrefix.Prefixes[netip.MustParsePrefix("10.1.0.0/24")] = serverClass
+	f.apply(d, byPrefix)
+	f.connects(true)
+}
+
+// TestGrant: an entry opens until it expires or is revoked; a connection it
+// admitted goes on (N5, N6).
+func TestGrant(t *testing.T) {
+	f := newFixture(t)
+	d := f.open(Config{})
+	defer d.Close()
+	f.apply(d, tables(f.client, nil))
+	rows := map[policy.RowKey]policy.Row{{Policy: clientPolicy, Peer: nameClass, Port: web}: allow}
+	grant := func(lifetime time.Duration) {
+		must(t, d.Grant(f.client.id, rows, []Entry{{f.server.addr, nameClass, Now() + lifetime}}))
+	}
+	f.connects(false)
+	grant(time.Minute)
+	f.connects(true)
+	established := f.dial(f.client, f.server, 80, patience)
+
+	grant(-time.Second)
+	f.connects(false)
+	if !answers(established, patience) {
+		t.Error("a connection older than the expiry: got none, want it to go on")
+	}
+	grant(time.Minute)
+	f.connects(true)
+	must(t, d.Revoke(f.client.id, []netip.Addr{f.server.addr}))
+	f.connects(false)
+
+	if err := d.Grant(policy.EndpointOf("nobody"), rows, nil); !errors.Is(err, ErrUnknownPod) {
+		t.Errorf("grant to a pod that is not here: got %v, want ErrUnknownPod", err)
+	}
+}
+
+// TestSuccessor: filters stay when the process goes, and the next one takes over
+// connections, grants and counters without a lost packet (D8).
+func TestSuccessor(t *testing.T) {
+	hooks(t, func(t *testing.T, hook Hook) {
+		f := newFixture(t)
+		cfg := Config{Hook: hook, Pin: filepath.Join(f.bpf, "nameward")}
+		withName := tables(f.client, map[policy.ClassID]policy.Row{nameClass: allow})
+		d := f.open(cfg)
+		f.apply(d, withName)
+		must(t, d.Grant(f.client.id, nil, []Entry{{f.server.addr, nameClass, Now() + time.Minute}}))
+		established := f.dial(f.client, f.server, 80, patience)
+		must(t, d.Revoke(f.client.id, []netip.Addr{f.server.addr}))
+		f.connects(false)
+		other := netip.MustParseAddr("198.51.100.7")
+		must(t, d.Grant(f.client.id, nil, []Entry{{other, nameClass, Now() + time.Minute}}))
+		dropped := packets(t, d, "not-allowed")
+		must(t, d.Close())
+
+		f.connects(false)
+		if !answers(established, patience) {
+			t.Fatal("established connection while no process runs: got none, want it to go on")
+		}
+
+		d = f.open(cfg)
+		defer d.Close()
+		granted, err := d.Granted()
+		must(t, err)
+		if len(granted) != 1 || granted[0].Addr != other || granted[0].Class != nameClass {
+			t.Errorf("entries of the predecessor: got %v, want one for %v", granted, other)
+		}
+		classes, err := d.Classes()
+		must(t, err)
+		if got := classes[f.client.id]; !slices.Equal(got, []policy.ClassID{nameClass}) {
+			t.Errorf("classes of connections: got %v, want [%v]", got, nameClass)
+		}
+		f.apply(d, withName)
+		f.connects(false)
+		if !answers(established, patience) {
+			t.Error("established connection after the restart: got none, want it to go on")
+		}
+		if now := packets(t, d, "not-allowed"); now < dropped+2 {
+			t.Errorf("counter of drops: got %d, want more than the %d from before", now, dropped)
+		}
+	})
+}
+
+func packets(t *testing.T, d *Datapath, reason string) uint64 {
+	t.Helper()
+	all, err := d.Counters()
+	must(t, err)
+	var n uint64
+	for _, c := range all {
+		if c.Reason.String() == reason {
+			n += c.Packets
+		}
+	}
+	return n
+}
+
+// TestGrowth: tables that outgrow their maps come with new programs, and the
+// connections of before go on (P9, D7).
+func TestGrowth(t *testing.T) {
+	f := newFixture(t)
+	d := f.open(Config{})
+	defer d.Close()
+	small := tables(f.client, map[policy.ClassID]policy.Row{policy.AnyPeer: allow})
+	f.apply(d, small)
+	established := f.dial(f.client, f.server, 80, patience)
+
+	large := tables(f.client, map[policy.ClassID]policy.Row{policy.AnyPeer: allow})
+	for i := range 3 * leastEntries {
+		a := netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})
+		large.Addresses[a] = policy.Peer{Class: serverClass}
+	}
+	f.apply(d, small, large)
+	if !answers(established, patience) {
+		t.Error("connection across the growth: got none, want it to go on")
+	}
+	f.connects(true)
+	f.apply(d, large, tables(f.client, nil))
+	f.connects(false)
+}
+
+// TestInterfaces: a pod without its interface is reported and the others are
+// policed; an interface that comes, or comes again, is policed at the next
+// Apply.
+func TestInterfaces(t *testing.T) {
+	f := newFixture(t)
+	d := f.open(Config{Pin: filepath.Join(f.bpf, "nameward")})
+	defer d.Close()
+	both := tables(f.client, nil)
+	lost := policy.EndpointOf("lost")
+	both.Endpoints[lost] = policy.Endpoint{Pod: policy.PodRef{Namespace: "app", Name: "lost"}}
+	interfaces := maps.Clone(f.interfaces)
+	interfaces[lost] = "veth-lost"
+	err := d.Apply([]*policy.Tables{both}, interfaces)
+	var missing *InterfaceError
+	if !errors.As(err, &missing) || missing.Pod.Name != "lost" || missing.Interface != "veth-lost" {
+		t.Fatalf("got %v, want an InterfaceError for pod lost", err)
+	}
+	f.connects(false)
+
+	l, err := netlink.LinkByName(f.client.iface)
+	must(t, err)
+	must(t, netlink.LinkDel(l))
+	f.addInterface(f.client)
+	f.connects(true)
+	must(t, errorsOtherThanMissing(d.Apply([]*policy.Tables{both}, interfaces)))
+	f.connects(false)
+}
+
+func errorsOtherThanMissing(err error) error {
+	if errors.As(err, new(*InterfaceError)) {
+		return nil
+	}
+	return err
+}
+
+// TestPodGone: filters and state go with the pod, nothing is left to another
+// (P16).
+func TestPodGone(t *testing.T) {
+	f := newFixture(t)
+	pin := filepath.Join(f.bpf, "nameward")
+	d := f.open(Config{Pin: pin})
+	defer d.Close()
+	f.apply(d, tables(f.client, nil))
+	f.connects(false)
+	none := tables(f.client, nil)
+	clear(none.Endpoints)
+	f.apply(d, none)
+	f.connects(true)
+	left, err := os.ReadDir(filepath.Join(pin, "pods"))
+	must(t, err)
+	if len(left) != 0 {
+		t.Errorf("pins of pods: got %v, want none", left)
+	}
+}
+
+// TestOthersOnTheHook: another program before or after ours is left alone (D1).
+func TestOthersOnTheHook(t *testing.T) {
+	hooks(t, func(t *testing.T, hook Hook) {
+		f := newFixture(t)
+		l, err := netlink.LinkByName(f.client.iface)
+		must(t, err)
+		must(t, netlink.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+			LinkIndex: l.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+		}}))
+		foreign := &netlink.U32{FilterAttrs: netlink.FilterAttrs{
+			LinkIndex: l.Attrs().Index, Parent: netlink.HANDLE_MIN_INGRESS, Priority: 7, Protocol: 0x0300,
+		}}
+		must(t, netlink.FilterAdd(foreign))
+		pin := filepath.Join(f.bpf, "nameward")
+		d := f.open(Config{Hook: hook, Pin: pin})
+		f.apply(d, tables(f.client, nil))
+		f.connects(false)
+		must(t, d.Close())
+		must(t, Detach(pin))
+		f.connects(true)
+		filters, err := netlink.FilterList(l, netlink.HANDLE_MIN_INGRESS)
+		must(t, err)
+		if len(filters) == 0 {
+			t.Error("the other program's filter: got none, want it left alone")
+		}
+		if _, err := os.Stat(pin); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("pin directory after Detach: got %v, want it gone", err)
+		}
+	})
+}
+
+// TestPinDirectory: one owner at a time, and only on a BPF file system.
+func TestPinDirectory(t *testing.T) {
+	f := newFixture(t)
+	pin := filepath.Join(f.bpf, "nameward")
+	d := f.open(Config{Pin: pin})
+	if _, err := Open(Config{Pin: pin}); !errors.Is(err, ErrInUse) {
+		t.Errorf("a second owner: got %v, want ErrInUse", err)
+	}
+	if err := Detach(pin); !errors.Is(err, ErrInUse) {
+		t.Errorf("detach under a running owner: got %v, want ErrInUse", err)
+	}
+	must(t, d.Close())
+	if _, err := Open(Config{Pin: filepath.Join(t.TempDir(), "pin")}); !errors.Is(err, ErrNotBPF) {
+		t.Errorf("a directory elsewhere: got %v, want ErrNotBPF", err)
+	}
+}
+
+// TestDenials: every field of a report, and a flood that is cut to the pod's
+// share and counted (S1, D12).
+func TestDenials(t *testing.T) {
+	f := newFixture(t)
+	d := f.open(Config{})
+	defer d.Close()
+	deny := policy.Row{Admin: policy.NewPrecedence(5, policy.ActionDeny), Baseline: policy.NoRule}
+	f.apply(d, tables(f.client, map[policy.ClassID]policy.Row{policy.AnyPeer: deny}))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	reports, ended := make(chan Denial, 1000), make(chan error, 1)
+	go func() { ended <- d.Denials(ctx, func(r Denial) { reports <- r }) }()
+	f.connects(false)
+	got := <-reports
+	if got.Endpoint != f.client.id || got.Direction != policy.Egress || got.Reason.String() != "admin-deny" ||
+		got.Reason.Tier() != policy.TierAdmin || got.Protocol != 6 || got.Pod.Addr() != f.client.addr ||
+		got.Peer != netip.AddrPortFrom(f.server.addr, 80) || got.Policy != clientPolicy || !got.HasRule || got.Rule != 5 {
+		t.Errorf("got report %+v, want the connection to %v:80, denied by rule 5 of the Admin tier", got, f.server.addr)
+	}
+	if age := Now() - got.Time; age < 0 || age > time.Minute {
+		t.Errorf("time of the report: got %v ago, want just now", age)
+	}
+	cancel()
+	must(t, <-ended)
+}

@@ -1,0 +1,159 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/nameward/nameward/bpf"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// Entry is an address that a pod may reach because of a name.
+type Entry struct {
+	Addr  netip.Addr
+	Class policy.ClassID
+	// Expires is a moment on Now's clock. The kernel keeps to it by itself.
+	Expires time.Duration
+}
+
+// Now reads CLOCK_MONOTONIC, the clock that grants expire by.
+func Now() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic(err) // only for clocks that do not exist
+	}
+	return time.Duration(ts.Nano())
+}
+
+// ErrUnknownPod is returned for a pod that is not in the tables.
+var ErrUnknownPod = errors.New("pod is not policed here")
+
+// Grant writes the pod's entries. Rows, which the entries' classes lead to, are
+// written before; they stay until an Apply whose tables lack them.
+func (d *Datapath) Grant(ep policy.EndpointID, rows map[policy.RowKey]policy.Row, entries []Entry) error {
+	p, ok := d.pods[ep]
+	if !ok {
+		return ErrUnknownPod
+	}
+	if err := d.programs.rows.add(rows); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		value := bpf.KernelGrant{Class: uint64(e.Class), Expires: uint64(max(0, e.Expires))}
+		key := kernelAddress(e.Addr)
+		if err := persist(func() error { return p.grants.Put(key, value) }); err != nil {
+			return &UpdateError{"grants", err}
+		}
+	}
+	return nil
+}
+
+// Revoke removes entries of the pod. Connections they admitted are judged again
+// at the next Apply, not before.
+func (d *Datapath) Revoke(ep policy.EndpointID, addrs []netip.Addr) error {
+	p, ok := d.pods[ep]
+	if !ok {
+		return ErrUnknownPod
+	}
+	for _, a := range addrs {
+		if err := p.grants.Delete(kernelAddress(a)); err != nil && !isMissing(err) {
+			return &UpdateError{"grants", err}
+		}
+	}
+	return nil
+}
+
+// Granted is an entry that the kernel holds.
+type Granted struct {
+	Endpoint policy.EndpointID
+	Entry
+}
+
+// Granted reads the entries of all pods, those of a predecessor included until
+// the first Apply forgets the pods that are no more.
+func (d *Datapath) Granted() ([]Granted, error) {
+	var all []Granted
+	err := d.eachPod("grants", func(p *pod) *ebpf.Map { return p.grants }, func(id policy.EndpointID, m *ebpf.Map) error {
+		var address bpf.KernelAddress
+		var grant bpf.KernelGrant
+		it := m.Iterate()
+		for it.Next(&address, &grant) {
+			all = append(all, Granted{id, Entry{
+				Addr: addressOf(address), Class: policy.ClassID(grant.Class), Expires: time.Duration(grant.Expires),
+			}})
+		}
+		return it.Err()
+	})
+	return all, err
+}
+
+// Classes are the name classes that pods' connections were admitted by. Their
+// rows must be there when the connections are judged again, although their
+// grants may have expired (N6). It visits every connection of the node: for
+// after a restart, not for steady use.
+func (d *Datapath) Classes() (map[policy.EndpointID][]policy.ClassID, error) {
+	all := make(map[policy.EndpointID][]policy.ClassID)
+	tables := func(p *pod) *ebpf.Map { return p.connections }
+	err := d.eachPod("connections", tables, func(id policy.EndpointID, m *ebpf.Map) error {
+		var flow bpf.KernelFlow
+		var connection bpf.KernelConnection
+		it := m.Iterate()
+		for it.Next(&flow, &connection) {
+			class := policy.ClassID(connection.NameClass)
+			if class != 0 && !slices.Contains(all[id], class) {
+				all[id] = append(all[id], class)
+			}
+		}
+		return ignoreEviction(it.Err())
+	})
+	return all, err
+}
+
+// ignoreEviction: entries come and go while the table is read. What is missed
+// for that was opened after the reader began to watch over rows.
+func ignoreEviction(err error) error {
+	if errors.Is(err, ebpf.ErrIterationAborted) {
+		return nil
+	}
+	return err
+}
+
+// eachPod visits one table of every pod, open or pinned.
+func (d *Datapath) eachPod(pin string, open func(*pod) *ebpf.Map, visit func(policy.EndpointID, *ebpf.Map) error) error {
+	for id, p := range d.pods {
+		if err := visit(id, open(p)); err != nil {
+			return fmt.Errorf("read %s of pod %s/%s: %w", pin, p.ref.Namespace, p.ref.Name, err)
+		}
+	}
+	ids, err := d.state.pinnedPods()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, ok := d.pods[id]; ok {
+			continue
+		}
+		if err := visitPinned(filepath.Join(d.state.podDir(id), pin), id, visit); err != nil {
+			return fmt.Errorf("read %s of pod %016x: %w", pin, uint64(id), err)
+		}
+	}
+	return nil
+}
+
+// visitPinned passes over a table of another layout: it is not taken over
+// either.
+func visitPinned(path string, id policy.EndpointID, visit func(policy.EndpointID, *ebpf.Map) error) error {
+	m, err := ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	defer m.Close()
+	return visit(id, m)
+}

@@ -1,0 +1,117 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/nameward/nameward/bpf"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// programs are both hooks of one load together with their own policy tables.
+// Nothing of it is pinned: interfaces keep it alive while it is attached.
+type programs struct {
+	bpf.KernelObjects
+	rows      *table[policy.RowKey, policy.Row]
+	addresses *table[netip.Addr, policy.Peer]
+	prefixes  *table[netip.Prefix, policy.ClassID]
+	ports     *words
+	traces    *words
+}
+
+// leastEntries spares small clusters from loading again at every growth.
+const leastEntries = 4096
+
+// capacity is how large a table is made for n entries: room to double, since a
+// larger table means new programs, and for old and new entries side by side
+// while a policy is switched.
+func capacity(n int) uint32 {
+	size := leastEntries
+	for size < 2*n {
+		size *= 2
+	}
+	return uint32(size)
+}
+
+// load makes programs whose tables have room for t. State is shared with
+// everything that was loaded from the same state before.
+func load(cfg Config, state *state, t *policy.Tables) (*programs, error) {
+	spec, err := bpf.LoadKernel()
+	if err != nil {
+		return nil, fmt.Errorf("read programs: %w", err)
+	}
+	tick, err := tickLength()
+	if err != nil {
+		return nil, err
+	}
+	if err := spec.Variables[bpf.KernelVarTick].Set(tick); err != nil {
+		return nil, fmt.Errorf("set tick: %w", err)
+	}
+	spec.Maps[bpf.KernelMapRows].MaxEntries = capacity(len(t.Rows))
+	spec.Maps[bpf.KernelMapAddresses].MaxEntries = capacity(len(t.Addresses))
+	spec.Maps[bpf.KernelMapPrefixes].MaxEntries = capacity(len(t.Prefixes))
+	cfg.size(spec)
+	p := &programs{}
+	err = spec.LoadAndAssign(&p.KernelObjects, &ebpf.CollectionOptions{MapReplacements: state.replacements()})
+	if err != nil {
+		return nil, loadError(err)
+	}
+	if p.ports, err = mapWords(p.Ports); err != nil {
+		return nil, errors.Join(err, p.KernelObjects.Close())
+	}
+	if p.traces, err = mapWords(p.Traces); err != nil {
+		return nil, errors.Join(err, p.ports.close(), p.KernelObjects.Close())
+	}
+	p.rows = newTable("rows", p.Rows, func(k policy.RowKey) any { return rowKey(k) },
+		func(r policy.Row) any { return kernelRow(r) })
+	p.addresses = newTable("addresses", p.Addresses, func(a netip.Addr) any { return kernelAddress(a) },
+		func(p policy.Peer) any { return kernelPeer(p) })
+	p.prefixes = newTable("prefixes", p.Prefixes, func(p netip.Prefix) any { return prefixKey(p) },
+		func(c policy.ClassID) any { return uint64(c) })
+	return p, nil
+}
+
+// size sets the sizes of a pod's own tables.
+func (c Config) size(spec *ebpf.CollectionSpec) {
+	spec.Maps[bpf.KernelMapConnections].InnerMap.MaxEntries = c.ConnectionsPerPod
+	spec.Maps[bpf.KernelMapGrants].InnerMap.MaxEntries = c.GrantsPerPod
+}
+
+func (p *programs) fits(t *policy.Tables) bool {
+	return p.rows.fits(t.Rows) && p.addresses.fits(t.Addresses) && p.prefixes.fits(t.Prefixes)
+}
+
+func (p *programs) close() error {
+	return errors.Join(p.ports.close(), p.traces.close(), p.KernelObjects.Close())
+}
+
+// ErrPrivilege is returned where the kernel does not let this process load
+// programs.
+var ErrPrivilege = errors.New("loading eBPF programs needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
+
+func loadError(err error) error {
+	var verifier *ebpf.VerifierError
+	switch {
+	case errors.As(err, &verifier):
+		return fmt.Errorf("load programs: %w (nameward needs Linux 5.15 or later)", verifier)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("load programs: %w (%v)", ErrPrivilege, err)
+	case errors.Is(err, ebpf.ErrNotSupported):
+		return fmt.Errorf("load programs: %w (nameward needs Linux 5.15 or later)", err)
+	}
+	return fmt.Errorf("load programs: %w", err)
+}
+
+// tickLength is the length of a jiffy in nanoseconds: the coarse clocks move
+// with it (clock_getres(2); TICK_NSEC in the kernel).
+func tickLength() (uint64, error) {
+	var resolution unix.Timespec
+	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &resolution); err != nil {
+		return 0, fmt.Errorf("read the length of a tick: %w", err)
+	}
+	return uint64(resolution.Nano()), nil
+}

@@ -1,0 +1,180 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/nameward/nameward/bpf"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// pod is one policed pod: its slot, its own tables and its two filters.
+type pod struct {
+	id   policy.EndpointID
+	ref  policy.PodRef
+	slot uint32
+	dir  string // where its state is pinned, or ""
+
+	connections, grants *ebpf.Map
+
+	// views is what the kernel holds.
+	views bpf.KernelViews
+	// ifindex is 0 while the pod is attached nowhere.
+	ifindex     int
+	attachments map[side]*attachment
+	// runs are the programs that the attachments run.
+	runs *programs
+}
+
+func isMissing(err error) bool { return errors.Is(err, ebpf.ErrKeyNotExist) }
+
+// newPod takes over what a predecessor has pinned for the same pod.
+func (d *Datapath) newPod(id policy.EndpointID, ref policy.PodRef) (*pod, error) {
+	slot, err := d.slots.take()
+	if err != nil {
+		return nil, err
+	}
+	p := &pod{id: id, ref: ref, slot: slot, attachments: make(map[side]*attachment)}
+	if err := d.openTables(p); err != nil {
+		d.slots.release(slot)
+		return nil, err
+	}
+	return p, nil
+}
+
+func (d *Datapath) openTables(p *pod) error {
+	if d.cfg.Pin != "" {
+		p.dir = d.state.podDir(p.id)
+		if err := os.MkdirAll(p.dir, 0o700); err != nil {
+			return fmt.Errorf("create directory of pod: %w", err)
+		}
+	}
+	spec, err := bpf.LoadKernel()
+	if err != nil {
+		return fmt.Errorf("read programs: %w", err)
+	}
+	d.cfg.size(spec)
+	p.connections, err = d.state.open(named(spec, bpf.KernelMapConnections), "pods", podName(p.id), "connections")
+	if err != nil {
+		return err
+	}
+	p.grants, err = d.state.open(named(spec, bpf.KernelMapGrants), "pods", podName(p.id), "grants")
+	if err != nil {
+		return errors.Join(err, p.connections.Close())
+	}
+	return nil
+}
+
+// named gives a pod's table the name of the table of tables that it goes into.
+func named(spec *ebpf.CollectionSpec, name string) *ebpf.MapSpec {
+	inner := spec.Maps[name].InnerMap.Copy()
+	inner.Name = name
+	return inner
+}
+
+func podName(id policy.EndpointID) string { return fmt.Sprintf("%016x", uint64(id)) }
+
+// place enters the pod into the tables of programs that it is not attached to
+// yet.
+func (p *pod) place(into *programs, view bpf.KernelEndpoint) error {
+	p.views = bpf.KernelViews{View: [2]bpf.KernelEndpoint{view, view}}
+	if err := into.Endpoints.Put(p.slot, p.views); err != nil {
+		return &UpdateError{"endpoints", err}
+	}
+	if err := persist(func() error { return into.Connections.Put(p.slot, p.connections) }); err != nil {
+		return &UpdateError{"connections", err}
+	}
+	if err := persist(func() error { return into.Grants.Put(p.slot, p.grants) }); err != nil {
+		return &UpdateError{"grants", err}
+	}
+	return nil
+}
+
+// adminPolicies are the policies with a rule of the Admin tier for anybody.
+func adminPolicies(t *policy.Tables) map[policy.PolicyID]bool {
+	with := make(map[policy.PolicyID]bool)
+	for key, row := range t.Rows {
+		if row.Admin != policy.NoRule {
+			with[key.Policy] = true
+		}
+	}
+	return with
+}
+
+// view is how the kernel shall see the pod. Policies in admin have rules that
+// may come before a name's.
+func (p *pod) view(e policy.Endpoint, admin map[policy.PolicyID]bool) bpf.KernelEndpoint {
+	k := kernelEndpoint(p.id, p.slot, e)
+	if k.Names != 0 && !admin[e.Egress.Policy] {
+		k.Names |= namesFirst
+	}
+	return k
+}
+
+func (p *pod) current() bpf.KernelEndpoint { return p.views.View[p.views.Active] }
+
+// turn switches to another view: first the view that no packet looks at, then the word
+// that says which one is current. Preconditions: settled since the last turn.
+func (p *pod) turn(in *programs, view bpf.KernelEndpoint) error {
+	next := p.views
+	next.View[1-next.Active] = view
+	if err := in.Endpoints.Put(p.slot, next); err != nil {
+		return &UpdateError{"endpoints", err}
+	}
+	next.Active = 1 - next.Active
+	if err := in.Endpoints.Put(p.slot, next); err != nil {
+		return &UpdateError{"endpoints", err}
+	}
+	p.views = next
+	return nil
+}
+
+// settle returns when every packet that was on its way has left the program.
+// The kernel waits for that at every update of a table of tables
+// (maybe_wait_bpf_programs in kernel/bpf/syscall.c), so the pod's own entry is
+// written again.
+func (p *pod) settle(in *programs) error { return in.Grants.Put(p.slot, p.grants) }
+
+// close lets go of the pod. Filters that are not pinned come off.
+func (p *pod) close(pinned bool) error {
+	var errs []error
+	for s, a := range p.attachments {
+		if pinned {
+			errs = append(errs, a.close())
+		} else {
+			errs = append(errs, a.detach(s))
+		}
+	}
+	return errors.Join(append(errs, p.connections.Close(), p.grants.Close())...)
+}
+
+// remove takes the filters off and forgets everything about the pod, so that
+// nothing is left to a successor with the same address (P16).
+func (d *Datapath) remove(p *pod) error {
+	var errs []error
+	for s, a := range p.attachments {
+		errs = append(errs, a.detach(s))
+	}
+	if p.ifindex != 0 {
+		errs = append(errs, d.slots.leave(d.programs, p.ifindex))
+	}
+	errs = append(errs, d.programs.Endpoints.Put(p.slot, bpf.KernelViews{}))
+	for _, table := range []*ebpf.Map{d.programs.Connections, d.programs.Grants} {
+		if err := table.Delete(p.slot); err != nil && !isMissing(err) {
+			errs = append(errs, err)
+		}
+	}
+	errs = append(errs, p.connections.Close(), p.grants.Close())
+	d.slots.release(p.slot)
+	delete(d.pods, p.id)
+	if p.dir != "" {
+		errs = append(errs, os.RemoveAll(p.dir))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove pod %s/%s: %w", p.ref.Namespace, p.ref.Name, err)
+	}
+	return nil
+}

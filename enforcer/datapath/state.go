@@ -1,0 +1,170 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/nameward/nameward/bpf"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// state is what outlives a process and a program version.
+type state struct {
+	// dir is the pin directory, "" where nothing is pinned.
+	dir string
+	// lock is held on dir for as long as the process owns it.
+	lock *os.File
+	maps map[string]*ebpf.Map
+}
+
+// sharedMaps are the tables of the node that are state. Those of each pod are
+// in pod.go.
+var sharedMaps = []string{bpf.KernelMapWorld, bpf.KernelMapCounters, bpf.KernelMapDenials, bpf.KernelMapDenialsLost}
+
+// ErrInUse is returned where another process owns the pin directory.
+var ErrInUse = errors.New("another enforcer uses the pin directory")
+
+// ErrNotBPF is returned where the pin directory is not on a BPF file system.
+var ErrNotBPF = errors.New("not on a BPF file system (mount -t bpf bpf DIR)")
+
+func openState(dir string) (*state, error) {
+	s := &state{dir: dir, maps: make(map[string]*ebpf.Map)}
+	if dir != "" {
+		if err := s.own(); err != nil {
+			return nil, err
+		}
+	}
+	spec, err := bpf.LoadKernel()
+	if err != nil {
+		return nil, fmt.Errorf("read programs: %w", err)
+	}
+	for _, name := range sharedMaps {
+		m, err := s.open(spec.Maps[name], name)
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		s.maps[name] = m
+	}
+	return s, nil
+}
+
+// own takes the pin directory, creating it where it is missing.
+func (s *state) own() error {
+	if err := os.MkdirAll(s.podsDir(), 0o700); err != nil {
+		return fmt.Errorf("create pin directory: %w", err)
+	}
+	var stat unix.Statfs_t
+	if err := unix.Statfs(s.dir, &stat); err != nil {
+		return fmt.Errorf("look at pin directory %s: %w", s.dir, err)
+	}
+	if stat.Type != unix.BPF_FS_MAGIC {
+		return fmt.Errorf("pin directory %s: %w", s.dir, ErrNotBPF)
+	}
+	lock, err := os.Open(s.dir)
+	if err != nil {
+		return fmt.Errorf("open pin directory: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return fmt.Errorf("pin directory %s: %w", s.dir, ErrInUse)
+		}
+		return fmt.Errorf("lock pin directory %s: %w", s.dir, err)
+	}
+	s.lock = lock
+	return nil
+}
+
+func (s *state) podsDir() string { return filepath.Join(s.dir, "pods") }
+
+func (s *state) podDir(id policy.EndpointID) string {
+	return filepath.Join(s.podsDir(), fmt.Sprintf("%016x", uint64(id)))
+}
+
+// pinnedPods are the pods that a predecessor, or this process, has pinned.
+func (s *state) pinnedPods() ([]policy.EndpointID, error) {
+	if s.dir == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(s.podsDir())
+	if err != nil {
+		return nil, fmt.Errorf("read pinned pods: %w", err)
+	}
+	var ids []policy.EndpointID
+	for _, e := range entries {
+		id, err := strconv.ParseUint(e.Name(), 16, 64)
+		if err != nil {
+			continue // not ours; nobody else's pins are touched
+		}
+		ids = append(ids, policy.EndpointID(id))
+	}
+	return ids, nil
+}
+
+// open takes over the pinned map of that name, or makes and pins a new one. One
+// of another layout cannot be taken over; its content is lost, and a newer
+// version says so in its release notes.
+func (s *state) open(spec *ebpf.MapSpec, path ...string) (*ebpf.Map, error) {
+	if s.dir == "" {
+		m, err := ebpf.NewMap(spec)
+		if err != nil {
+			return nil, fmt.Errorf("create table %s: %w", spec.Name, createError(err))
+		}
+		return m, nil
+	}
+	pin := filepath.Join(append([]string{s.dir}, path...)...)
+	m, err := ebpf.LoadPinnedMap(pin, nil)
+	switch {
+	case err == nil && sameLayout(m, spec):
+		return m, nil
+	case err == nil:
+		err = errors.Join(m.Unpin(), m.Close())
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take over %s: %w", pin, err)
+	}
+	m, err = ebpf.NewMap(spec)
+	if err != nil {
+		return nil, fmt.Errorf("create table %s: %w", spec.Name, createError(err))
+	}
+	if err := m.Pin(pin); err != nil {
+		return nil, errors.Join(fmt.Errorf("pin table: %w", err), m.Close())
+	}
+	return m, nil
+}
+
+// sameLayout leaves the size out: a pod's tables keep the one they were made
+// with. Reasons and directions index the counters, whose size is their layout.
+func sameLayout(m *ebpf.Map, spec *ebpf.MapSpec) bool {
+	return m.Type() == spec.Type && m.KeySize() == spec.KeySize && m.ValueSize() == spec.ValueSize &&
+		m.Flags() == spec.Flags && (m.MaxEntries() == spec.MaxEntries || spec.Type != ebpf.PerCPUArray)
+}
+
+func createError(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return ErrPrivilege
+	}
+	return err
+}
+
+func (s *state) replacements() map[string]*ebpf.Map { return s.maps }
+
+func (s *state) close() error {
+	var errs []error
+	for _, m := range s.maps {
+		errs = append(errs, m.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,94 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// UpdateError is a table that the kernel refused to change. Nothing half
+// applied is visible to packets: the caller applies the same state again.
+type UpdateError struct {
+	// Table is the kernel's name of it.
+	Table string
+	Err   error
+}
+
+func (e *UpdateError) Error() string { return fmt.Sprintf("update table %s: %v", e.Table, e.Err) }
+
+func (e *UpdateError) Unwrap() error { return e.Err }
+
+// table is a kernel hash or trie together with what is known to be in it.
+// Changing it is finding the difference, so an update that stopped half way is
+// finished by doing it again.
+type table[K, V comparable] struct {
+	name   string
+	kernel *ebpf.Map
+	key    func(K) any
+	value  func(V) any
+	have   map[K]V
+}
+
+func newTable[K, V comparable](name string, kernel *ebpf.Map, key func(K) any, value func(V) any) *table[K, V] {
+	return &table[K, V]{name: name, kernel: kernel, key: key, value: value, have: make(map[K]V)}
+}
+
+// add writes what want has and the kernel has not, or not so.
+func (t *table[K, V]) add(want map[K]V) error {
+	for k, v := range want {
+		if have, ok := t.have[k]; ok && have == v {
+			continue
+		}
+		key, value := t.key(k), t.value(v)
+		if err := persist(func() error { return t.kernel.Put(key, value) }); err != nil {
+			return &UpdateError{t.name, err}
+		}
+		t.have[k] = v
+	}
+	return nil
+}
+
+// prune removes what want has not.
+func (t *table[K, V]) prune(want map[K]V) error {
+	for k := range t.have {
+		if _, ok := want[k]; ok {
+			continue
+		}
+		key := t.key(k)
+		err := persist(func() error { return t.kernel.Delete(key) })
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return &UpdateError{t.name, err}
+		}
+		delete(t.have, k)
+	}
+	return nil
+}
+
+// fits says whether want can be added before anything else is removed.
+func (t *table[K, V]) fits(want map[K]V) bool {
+	size := len(t.have)
+	for k := range want {
+		if _, ok := t.have[k]; !ok {
+			size++
+		}
+	}
+	return size <= int(t.kernel.MaxEntries())
+}
+
+// persist tries again what the kernel refuses for a moment only: EBUSY where a
+// bucket is locked on this CPU (before 6.15), ENOMEM where a trie cannot
+// allocate at once. Everything else, and what lasts, is the caller's.
+func persist(update func() error) error {
+	err := update()
+	for pause := 100 * time.Microsecond; pause < 10*time.Millisecond; pause *= 3 {
+		if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOMEM) && !errors.Is(err, unix.EAGAIN) {
+			return err
+		}
+		time.Sleep(pause)
+		err = update()
+	}
+	return err
+}
