@@ -1,0 +1,141 @@
+package nameward
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/metrics"
+
+	"github.com/miekg/dns"
+
+	"github.com/nameward/nameward/plugin/internal/hub"
+)
+
+// Nameward is the handler of one server block.
+type Nameward struct {
+	Next plugin.Handler
+
+	hold         time.Duration
+	servfail     bool
+	cnameTargets bool
+
+	hub      *hub.Hub
+	instance *instance
+}
+
+// Name implements the plugin.Handler interface.
+func (n *Nameward) Name() string { return pluginName }
+
+// ServeDNS implements the plugin.Handler interface.
+func (n *Nameward) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if !teaches(r) || ctx.Value(nestedKey{}) != nil {
+		return plugin.NextOrFailure(n.Name(), n.Next, ctx, w, r)
+	}
+	client := clientOf(w)
+	if !client.IsValid() || !n.hub.Interested(client) {
+		return plugin.NextOrFailure(n.Name(), n.Next, ctx, w, r)
+	}
+	// What the client asked, before any plugin rewrites the request in place.
+	question := r.Question[0].Name
+	c := &capture{ResponseWriter: w}
+	rcode, err := plugin.NextOrFailure(n.Name(), n.Next, context.WithValue(ctx, nestedKey{}, true), c, r)
+	if c.msg == nil {
+		// An upstream failure, for one, is written by the server, after us.
+		return rcode, err
+	}
+	if !n.teach(ctx, client, question, c.msg) {
+		return dns.RcodeServerFailure, plugin.Error(n.Name(),
+			fmt.Errorf("the enforcer of client %s did not acknowledge %s in time", client, question))
+	}
+	if werr := c.deliver(); werr != nil && err == nil {
+		err = plugin.Error(n.Name(), werr)
+	}
+	return rcode, err
+}
+
+// nestedKey marks the context below this plugin. Some plugins (dns64, file,
+// kubernetes) put questions of their own to the whole chain in the client's
+// name. The client sees none of those answers, and must not learn from them: the
+// target of a CNAME, for one, would look like a name that it asked for.
+type nestedKey struct{}
+
+// teach passes on what the client learns from msg, holds it as long as it has
+// to be held, and reports whether the client may have it.
+func (n *Nameward) teach(ctx context.Context, client netip.Addr, question string, msg *dns.Msg) bool {
+	if msg.Rcode != dns.RcodeSuccess || len(msg.Answer) == 0 {
+		return true
+	}
+	x := extractions.Get().(*extraction)
+	defer extractions.Put(x)
+	x.read(question, msg.Answer, n.cnameTargets)
+	if len(x.addresses) == 0 {
+		return true
+	}
+	start := time.Now()
+	outcome := n.hub.Answer(ctx, client, hub.Answer{Names: x.names, Addresses: x.addresses}, n.hold)
+	if outcome == hub.IdentityLost {
+		identityLost.WithLabelValues(metrics.WithServer(ctx)).Inc()
+	}
+	if !outcome.Held() {
+		return true
+	}
+	server := metrics.WithServer(ctx)
+	held.WithLabelValues(server).Inc()
+	holdDuration.WithLabelValues(server).Observe(time.Since(start).Seconds())
+	released.WithLabelValues(server, reason(outcome)).Inc()
+	switch outcome {
+	case hub.TimedOut:
+		holdTimeouts.WithLabelValues(server, n.atBound()).Inc()
+		return !n.servfail
+	case hub.Abandoned:
+		return !n.servfail
+	default:
+		return true
+	}
+}
+
+func (n *Nameward) atBound() string {
+	if n.servfail {
+		return "servfail"
+	}
+	return "answer"
+}
+
+var extractions = sync.Pool{New: func() any { return new(extraction) }}
+
+// teaches reports whether the reply to r can hold addresses that the client
+// would use. Everything else passes by: a zone transfer, for one, is written in
+// several messages and cannot be captured as one.
+func teaches(r *dns.Msg) bool {
+	if r.Opcode != dns.OpcodeQuery || len(r.Question) != 1 || r.Question[0].Qclass != dns.ClassINET {
+		return false
+	}
+	switch r.Question[0].Qtype {
+	case dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY:
+		return true
+	default:
+		return false
+	}
+}
+
+// clientOf returns the source of the query, invalid if it has no address.
+func clientOf(w dns.ResponseWriter) netip.Addr {
+	var addr netip.Addr
+	switch remote := w.RemoteAddr().(type) {
+	case *net.UDPAddr:
+		addr = remote.AddrPort().Addr()
+	case *net.TCPAddr:
+		addr = remote.AddrPort().Addr()
+	case nil:
+	default:
+		if parsed, err := netip.ParseAddrPort(remote.String()); err == nil {
+			addr = parsed.Addr()
+		}
+	}
+	return addr.Unmap().WithZone("")
+}

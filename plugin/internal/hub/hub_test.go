@@ -1,0 +1,300 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/nameward/nameward/plugin/internal/enforcertest"
+	"github.com/nameward/nameward/plugin/stream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// discard is a logger for tests.
+type discard struct{}
+
+func (discard) Infof(string, ...any)    {}
+func (discard) Warningf(string, ...any) {}
+func (discard) Errorf(string, ...any)   {}
+
+// clock is a clock that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Unix(1_700_000_000, 0)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// served is a hub on a unix socket.
+func served(t testing.TB, clock *clock) (h *Hub, target string) {
+	t.Helper()
+	h = New(clock.Now, discard{})
+	h.SetJournal(256)
+	e := Endpoint{Network: "unix", Address: filepath.Join(t.TempDir(), "dns.sock")}
+	lease, err := h.Open(e, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(lease.Release)
+	return h, e.String()
+}
+
+// forever is a hold that no test outlives: an answer that is not released is a
+// test that fails.
+const forever = time.Minute
+
+func answer(name string, ttl uint32, ips ...string) Answer {
+	a := Answer{Names: []string{name}}
+	for _, ip := range ips {
+		a.Addresses = append(a.Addresses, Address{IP: netip.MustParseAddr(ip), TTL: ttl})
+	}
+	return a
+}
+
+var pod = netip.MustParseAddr("10.0.0.1")
+
+// ask passes an answer to the hub and returns where the outcome will appear.
+func ask(h *Hub, client netip.Addr, a Answer, hold time.Duration) <-chan Outcome {
+	outcome := make(chan Outcome, 1)
+	go func() { outcome <- h.Answer(context.Background(), client, a, hold) }()
+	return outcome
+}
+
+func expect(t *testing.T, outcome <-chan Outcome, want Outcome) {
+	t.Helper()
+	if got := <-outcome; got != want {
+		t.Fatalf("got outcome %d, want %d", got, want)
+	}
+}
+
+func describe(m *stream.Learned) string {
+	s := fmt.Sprintf("%d %s %s", m.GetSeq(), netip.AddrFrom4([4]byte(m.GetClient())), m.GetName())
+	for _, a := range m.GetAddresses() {
+		ip, _ := netip.AddrFromSlice(a.GetIp())
+		s += fmt.Sprintf(" %v/%d", ip, a.GetTtl())
+	}
+	if m.GetReplayed() {
+		s += " replayed"
+	}
+	return s
+}
+
+func learned(t *testing.T, e *enforcertest.Enforcer, want string) *stream.Learned {
+	t.Helper()
+	m := e.Learned()
+	if got := describe(m); got != want {
+		t.Fatalf("learned %q, want %q", got, want)
+	}
+	return m
+}
+
+// watching is a hub with an enforcer that watches pod.
+func watching(t *testing.T, clock *clock, patterns ...string) (*Hub, *enforcertest.Enforcer) {
+	t.Helper()
+	h, target := served(t, clock)
+	e := enforcertest.Dial(t, target, "node-a")
+	e.Watch(pod.String(), patterns...)
+	enforcertest.Await(t, "the watch is placed", func() bool { return h.Watched() == 1 })
+	return h, e
+}
+
+// TestHold proves N3: the answer waits for the acknowledgement, and not when the
+// enforcer is known to have it.
+func TestHold(t *testing.T) {
+	clock := newClock()
+	h, e := watching(t, clock, "example.org")
+	first := ask(h, pod, answer("example.org", 300, "192.0.2.1"), forever)
+	m := learned(t, e, "1 10.0.0.1 example.org 192.0.2.1/300")
+	select {
+	case o := <-first:
+		t.Fatalf("released before the acknowledgement, with %d", o)
+	default:
+	}
+	e.Ack(m.GetSeq(), 360*time.Second)
+	expect(t, first, Acknowledged)
+
+	expect(t, ask(h, pod, answer("example.org", 300, "192.0.2.1"), forever), Known)
+	clock.Advance(20 * time.Second)
+	expect(t, ask(h, pod, answer("example.org", 300, "192.0.2.1"), forever), Known)
+	// 360 - 40 is less than 300 + 60/2: time to extend, none to wait.
+	clock.Advance(20 * time.Second)
+	expect(t, ask(h, pod, answer("example.org", 300, "192.0.2.1"), forever), Published)
+	m = learned(t, e, "2 10.0.0.1 example.org 192.0.2.1/300")
+	e.Ack(m.GetSeq(), 360*time.Second)
+	enforcertest.Await(t, "the extension is remembered", func() bool {
+		return h.Answer(t.Context(), pod, answer("example.org", 300, "192.0.2.1"), forever) == Known
+	})
+	// What counts down in a cache needs no word at all.
+	clock.Advance(290 * time.Second)
+	expect(t, ask(h, pod, answer("example.org", 10, "192.0.2.1"), forever), Known)
+}
+
+func TestNewAddressIsHeld(t *testing.T) {
+	h, e := watching(t, newClock(), "example.org")
+	first := ask(h, pod, answer("example.org", 60, "192.0.2.1"), forever)
+	e.Ack(e.Learned().GetSeq(), time.Hour)
+	expect(t, first, Acknowledged)
+	second := ask(h, pod, answer("example.org", 60, "192.0.2.1", "2001:db8::1"), forever)
+	m := learned(t, e, "2 10.0.0.1 example.org 192.0.2.1/60 2001:db8::1/60")
+	e.Ack(m.GetSeq(), time.Hour)
+	expect(t, second, Acknowledged)
+}
+
+func TestExpiredAcknowledgementIsHeld(t *testing.T) {
+	clock := newClock()
+	h, e := watching(t, clock, "example.org")
+	for seq := uint64(1); seq <= 2; seq++ {
+		outcome := ask(h, pod, answer("example.org", 5, "192.0.2.1"), forever)
+		e.Ack(e.Learned().GetSeq(), 90*time.Second)
+		expect(t, outcome, Acknowledged)
+		clock.Advance(90 * time.Second)
+	}
+}
+
+func TestRefusedGrantIsNotRemembered(t *testing.T) {
+	h, e := watching(t, newClock(), "example.org")
+	for range 2 {
+		outcome := ask(h, pod, answer("example.org", 60, "127.0.0.1"), forever)
+		e.Ack(e.Learned().GetSeq(), 0)
+		expect(t, outcome, Acknowledged)
+	}
+}
+
+func TestHoldZeroNeverWaits(t *testing.T) {
+	h, e := watching(t, newClock(), "example.org")
+	expect(t, ask(h, pod, answer("example.org", 60, "192.0.2.1"), 0), Published)
+	learned(t, e, "1 10.0.0.1 example.org 192.0.2.1/60")
+}
+
+func TestHoldIsBounded(t *testing.T) {
+	h, e := watching(t, newClock(), "example.org")
+	expect(t, ask(h, pod, answer("example.org", 60, "192.0.2.1"), time.Millisecond), TimedOut)
+	learned(t, e, "1 10.0.0.1 example.org 192.0.2.1/60")
+}
+
+func TestCancelledRequestIsNotHeld(t *testing.T) {
+	h, _ := watching(t, newClock(), "example.org")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got := h.Answer(ctx, pod, answer("example.org", 60, "192.0.2.1"), forever); got != Abandoned {
+		t.Errorf("got outcome %d, want %d", got, Abandoned)
+	}
+}
+
+// TestOnlyTheOneWhoAsked proves the plugin's half of N2.
+func TestOnlyTheOneWhoAsked(t *testing.T) {
+	h, e := watching(t, newClock(), "example.org", "*.example.net")
+	other := netip.MustParseAddr("10.0.0.2")
+	expect(t, ask(h, other, answer("example.org", 60, "192.0.2.1"), forever), Unwatched)
+	expect(t, ask(h, pod, answer("example.com", 60, "192.0.2.1"), forever), Unwanted)
+	expect(t, ask(h, pod, answer("example.net", 60, "192.0.2.1"), forever), Unwanted)
+	expect(t, ask(h, pod, answer("a.b.example.net", 60, "192.0.2.1"), 0), Published)
+	learned(t, e, "1 10.0.0.1 a.b.example.net 192.0.2.1/60")
+}
+
+// TestBrokenStreamReleases proves N18 for a stream that breaks under the hold.
+func TestBrokenStreamReleases(t *testing.T) {
+	h, e := watching(t, newClock(), "example.org")
+	held := ask(h, pod, answer("example.org", 60, "192.0.2.1"), forever)
+	learned(t, e, "1 10.0.0.1 example.org 192.0.2.1/60")
+	e.Close()
+	expect(t, held, Disconnected)
+	enforcertest.Await(t, "the watch ends with its session", func() bool { return h.Watched() == 0 && h.Sessions() == 0 })
+}
+
+// TestEveryWatcherMustAcknowledge: a pod's address may, for a moment, be watched
+// from two nodes; the answer is good only when the right one has it.
+func TestEveryWatcherMustAcknowledge(t *testing.T) {
+	h, target := served(t, newClock())
+	a, b := enforcertest.Dial(t, target, "node-a"), enforcertest.Dial(t, target, "node-b")
+	a.Watch(pod.String(), "example.org")
+	b.Watch(pod.String(), "example.org")
+	enforcertest.Await(t, "both watch", func() bool { return len(h.directory.lookup(pod)) == 2 })
+	held := ask(h, pod, answer("example.org", 60, "192.0.2.1"), forever)
+	a.Ack(a.Learned().GetSeq(), time.Hour)
+	m := b.Learned()
+	select {
+	case o := <-held:
+		t.Fatalf("released with outcome %d before both had acknowledged", o)
+	default:
+	}
+	b.Ack(m.GetSeq(), time.Hour)
+	expect(t, held, Acknowledged)
+}
+
+// TestStalledSessionEnds: an enforcer that reads and never answers loses its
+// session, or each new name would cost its pods the whole hold for ever.
+func TestStalledSessionEnds(t *testing.T) {
+	clock := newClock()
+	h, e := watching(t, clock, "*.example.org")
+	expect(t, ask(h, pod, answer("a.example.org", 60, "192.0.2.1"), time.Millisecond), TimedOut)
+	e.Learned()
+	clock.Advance(stallAfter + time.Second)
+	expect(t, ask(h, pod, answer("b.example.org", 60, "192.0.2.1"), time.Millisecond), TimedOut)
+	if got := status.Code(e.Ended()); got != codes.ResourceExhausted {
+		t.Errorf("the session ended with %v, want %v", got, codes.ResourceExhausted)
+	}
+	if got := h.Stats().SlowSessions.Load(); got != 1 {
+		t.Errorf("got %d slow sessions, want 1", got)
+	}
+}
+
+// TestUnreadStreamIsBounded: a peer that reads nothing loses its session before
+// its queue costs more than its bound, and whatever it held is released.
+func TestUnreadStreamIsBounded(t *testing.T) {
+	h, target := served(t, newClock())
+	e := enforcertest.Connect(t, target)
+	e.Send(enforcertest.Hello(&stream.Hello{Version: stream.Version, Node: "node-a"}))
+	e.Watch(pod.String(), "*.example.org")
+	enforcertest.Await(t, "the watch is placed", func() bool { return h.Watched() == 1 })
+	held := ask(h, pod, answer("held.example.org", 60, "192.0.2.1"), forever)
+	for i := 0; h.Sessions() == 1; i++ {
+		if i > 10*maxPending {
+			t.Fatal("the session goes on")
+		}
+		h.Answer(t.Context(), pod, answer(fmt.Sprintf("n%d.example.org", i), 60, "192.0.2.1"), 0)
+	}
+	expect(t, held, Disconnected)
+	if got := h.Stats().SlowSessions.Load(); got != 1 {
+		t.Errorf("got %d slow sessions, want 1", got)
+	}
+}
+
+// TestIdentityLost proves the plugin's half of N14.
+func TestIdentityLost(t *testing.T) {
+	h, target := served(t, newClock())
+	e := enforcertest.Connect(t, target)
+	node := netip.MustParseAddr("192.168.0.1")
+	e.Send(enforcertest.Hello(&stream.Hello{
+		Version: stream.Version, Node: "node-a", NodeAddresses: [][]byte{node.AsSlice()},
+	}))
+	e.Welcome()
+	e.Subscribe(&stream.Subscription{Reset_: true})
+	expect(t, ask(h, node, answer("example.org", 60, "192.0.2.1"), forever), IdentityLost)
+	if got := h.Watched(); got != 0 {
+		t.Errorf("%d clients are watched, want none: a node is no pod", got)
+	}
+	e.Close()
+	enforcertest.Await(t, "the mark ends with its session", func() bool { return h.directory.lookup(node) == nil })
+}

@@ -1,0 +1,215 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/nameward/nameward/plugin/stream"
+)
+
+// Endpoint is where enforcers connect.
+type Endpoint struct {
+	Network string // "unix" or "tcp"
+	Address string // a path, or host:port
+}
+
+func (e Endpoint) String() string { return e.Network + "://" + e.Address }
+
+// listener serves one endpoint for as long as anyone holds a lease on it.
+type listener struct {
+	endpoint Endpoint
+	socket   net.Listener
+	server   *grpc.Server
+	failed   atomic.Bool
+	over     chan struct{} // closed when the server has stopped accepting
+
+	leases []*Lease                     // oldest first; guarded by Hub.mu
+	certs  atomic.Pointer[Certificates] // those of the newest lease; nil for unix
+}
+
+// Lease keeps an endpoint open. During a Corefile reload the old and the new
+// instance each hold one.
+type Lease struct {
+	hub      *Hub
+	listener *listener
+	number   uint64
+	certs    *Certificates
+}
+
+// Open listens on an endpoint, or joins whoever in this process does already.
+// The endpoint "tcp" needs certificates; "unix" takes none.
+func (h *Hub) Open(e Endpoint, certs *Certificates) (*Lease, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.listeners[e.String()]
+	if l == nil {
+		socket, err := listen(e)
+		if err != nil {
+			return nil, err
+		}
+		l = &listener{endpoint: e, socket: socket, over: make(chan struct{})}
+		l.server = h.newServer(l)
+		h.listeners[e.String()] = l
+		go h.serve(l)
+	}
+	h.leases++
+	lease := &Lease{hub: h, listener: l, number: h.leases, certs: certs}
+	l.leases = append(l.leases, lease)
+	l.certs.Store(certs)
+	return lease, nil
+}
+
+// Addr is the address that the listener got.
+func (l *Lease) Addr() net.Addr { return l.listener.socket.Addr() }
+
+// Serving reports whether enforcers can connect.
+func (l *Lease) Serving() bool { return !l.listener.failed.Load() }
+
+// Release gives the lease back. The last one closes the listener and its
+// streams, and waits for them. Releasing twice is harmless.
+func (l *Lease) Release() {
+	if unused := l.hub.release(l); unused != nil {
+		unused.server.Stop()
+		unused.socket.Close() // in case Stop came before Serve
+		<-unused.over
+	}
+}
+
+func (h *Hub) release(lease *Lease) (unused *listener) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := lease.listener
+	for i, have := range l.leases {
+		if have != lease {
+			continue
+		}
+		l.leases = append(l.leases[:i:i], l.leases[i+1:]...)
+		if n := len(l.leases); n > 0 {
+			l.certs.Store(l.leases[n-1].certs)
+			return nil
+		}
+		delete(h.listeners, l.endpoint.String())
+		return l
+	}
+	return nil
+}
+
+// Mark names the present moment for ReleaseSince.
+func (h *Hub) Mark() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.leases
+}
+
+// ReleaseSince gives back every lease taken after mark: those of an instance
+// that did not come to life, which nobody else will ever release.
+func (h *Hub) ReleaseSince(mark uint64) {
+	for _, lease := range h.leasesSince(mark) {
+		lease.Release()
+	}
+}
+
+func (h *Hub) leasesSince(mark uint64) []*Lease {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var since []*Lease
+	for _, l := range h.listeners {
+		for _, lease := range l.leases {
+			if lease.number > mark {
+				since = append(since, lease)
+			}
+		}
+	}
+	return since
+}
+
+func (h *Hub) newServer(l *listener) *grpc.Server {
+	var creds credentials.TransportCredentials = peerCredentials{hub: h, endpoint: l.endpoint}
+	if l.endpoint.Network == "tcp" {
+		creds = h.tlsCredentials(l)
+	}
+	server := grpc.NewServer(
+		grpc.Creds(creds),
+		grpc.WaitForHandlers(true),
+		grpc.MaxRecvMsgSize(stream.MaxMessage),
+		grpc.MaxConcurrentStreams(4),
+		grpc.ConnectionTimeout(10*time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime: stream.KeepaliveMinTime, PermitWithoutStream: true,
+		}),
+	)
+	stream.RegisterNamesServer(server, h)
+	return server
+}
+
+func (h *Hub) serve(l *listener) {
+	defer close(l.over)
+	if err := l.server.Serve(l.socket); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		l.failed.Store(true)
+		h.log.Errorf("enforcers cannot connect to %s any more: %v", l.endpoint, err)
+	}
+}
+
+func listen(e Endpoint) (net.Listener, error) {
+	if e.Network == "tcp" {
+		socket, err := net.Listen("tcp", e.Address)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", e, err)
+		}
+		return socket, nil
+	}
+	dir := filepath.Dir(e.Address)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("listen on %s: there is no directory %s; create or mount it", e, dir)
+	}
+	if err := removeStale(e); err != nil {
+		return nil, err
+	}
+	socket, err := net.Listen("unix", e.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", e, err)
+	}
+	if err := os.Chmod(e.Address, 0o600); err != nil {
+		socket.Close()
+		return nil, fmt.Errorf("listen on %s: %w", e, err)
+	}
+	return socket, nil
+}
+
+// removeStale removes the socket file of a process that is gone. A file that is
+// no socket, or a socket on which somebody listens, stays.
+func removeStale(e Endpoint) error {
+	info, err := os.Lstat(e.Address)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("listen on %s: %w", e, err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("listen on %s: the file exists and is not a socket; remove it or name another path", e)
+	}
+	conn, err := net.DialTimeout("unix", e.Address, time.Second)
+	if err == nil {
+		conn.Close()
+		return fmt.Errorf("listen on %s: another process listens there; stop it or name another path", e)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("listen on %s: %w", e, err)
+	}
+	if err := os.Remove(e.Address); err != nil {
+		return fmt.Errorf("listen on %s: remove the stale socket: %w", e, err)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package hub
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/nameward/nameward/plugin/names"
+	"github.com/nameward/nameward/plugin/stream"
+)
+
+// subscribe applies a Subscription whole, or refuses it whole.
+func (s *session) subscribe(sub *stream.Subscription) error {
+	removed, err := stream.ParseAddresses(sub.GetRemoved())
+	if err != nil {
+		return status.Errorf(codes.InvalidArgument, "Subscription.removed: %v", err)
+	}
+	watches := make([]*watch, 0, len(sub.GetWatches()))
+	for i, m := range sub.GetWatches() {
+		w, err := s.newWatch(m)
+		if err != nil {
+			return status.Errorf(codes.InvalidArgument, "Subscription.watches[%d]: %v", i, err)
+		}
+		watches = append(watches, w)
+	}
+	if err := s.hub.subscribe(s, sub.GetReset_(), removed, watches); err != nil {
+		return err
+	}
+	s.queueReplay(watches)
+	return nil
+}
+
+func (s *session) newWatch(m *stream.Watch) (*watch, error) {
+	addrs, err := stream.ParseAddresses(m.GetAddresses())
+	if err != nil {
+		return nil, fmt.Errorf("addresses: %w", err)
+	}
+	if n := len(m.GetPatterns()); n > stream.MaxPatterns {
+		return nil, fmt.Errorf("%d patterns; want at most %d", n, stream.MaxPatterns)
+	}
+	patterns := make([]names.Pattern, 0, len(m.GetPatterns()))
+	for _, text := range m.GetPatterns() {
+		p, err := names.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("patterns: %w", err)
+		}
+		patterns = append(patterns, p)
+	}
+	return &watch{session: s, patterns: names.NewSet(patterns), addresses: addrs}, nil
+}
+
+// subscribe makes the change visible to queries.
+func (h *Hub) subscribe(s *session, reset bool, removed []netip.Addr, watches []*watch) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	want := make(map[netip.Addr]*watch)
+	if !reset {
+		want = maps.Clone(s.watches)
+	}
+	for _, addr := range removed {
+		delete(want, addr)
+	}
+	for _, w := range watches {
+		for _, addr := range w.addresses {
+			want[addr] = w
+		}
+	}
+	if len(want) > stream.MaxWatched {
+		return status.Errorf(codes.ResourceExhausted, "%d addresses watched; want at most %d", len(want), stream.MaxWatched)
+	}
+	if s.hasEnded() {
+		return s.cause
+	}
+	h.rewatch(s, want)
+	return nil
+}
+
+// rewatch replaces the session's watches in one step for each address, so that
+// no query falls between an old and a new watch. The caller holds h.mu.
+func (h *Hub) rewatch(s *session, want map[netip.Addr]*watch) {
+	var changes []change
+	for addr, have := range s.watches {
+		if want[addr] != have {
+			changes = append(changes, change{addr: addr, old: have, new: want[addr]})
+		}
+	}
+	for addr, w := range want {
+		if s.watches[addr] == nil {
+			changes = append(changes, change{addr: addr, new: w})
+		}
+	}
+	h.directory.apply(changes)
+	s.watches = want
+}

@@ -1,0 +1,142 @@
+package hub
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/nameward/nameward/plugin/names"
+)
+
+// maxRemembered bounds the addresses whose acknowledgement one watch remembers.
+// What is forgotten costs one more round trip and nothing else.
+const maxRemembered = 16384
+
+// watch is one session's interest in one pod, or its mark on a node's own
+// addresses. It ends when it is replaced; all but its memory is immutable.
+type watch struct {
+	session   *session
+	node      bool       // a node's own addresses: nobody's pod
+	patterns  *names.Set // nil if node
+	addresses []netip.Addr
+
+	reportOnce sync.Once
+
+	mu    sync.Mutex
+	acked map[string]map[netip.Addr]validity // by name; guarded by mu
+	held  int                                // validities in acked; guarded by mu
+}
+
+// validity is an enforcer's promise for one address.
+type validity struct {
+	until instant
+	// slack is what the enforcer added to the TTL: grace, and the floor under
+	// short TTLs. The plugin learns it by seeing it.
+	slack time.Duration
+}
+
+// need says what an answer requires of the enforcer.
+type need uint8
+
+const (
+	needUnknown need = iota
+	needNothing      // all addresses are in the kernel for long enough
+	needMore         // they are there, and their time runs short
+	needAll          // at least one may not be there
+)
+
+// tell publishes the answer if the enforcer has to know. The message is nil if
+// it need not.
+func (w *watch) tell(client netip.Addr, name string, addrs []Address, now instant, hold bool) (*message, Outcome) {
+	n := w.needs(name, addrs, now)
+	if n == needNothing {
+		return nil, Known
+	}
+	m := newMessage(w, client, name, addrs)
+	if n == needAll && hold {
+		m.acked = make(chan struct{})
+	}
+	w.session.publish(m)
+	return m, Published
+}
+
+// needs compares an answer with what the enforcer has acknowledged for this pod.
+func (w *watch) needs(name string, addrs []Address, now instant) need {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	known := w.acked[name]
+	if known == nil {
+		return needAll
+	}
+	result := needNothing
+	for _, a := range addrs {
+		v, ok := known[a.IP]
+		if !ok || v.until <= now {
+			return needAll
+		}
+		// Half of the slack may be used up before the time is extended, so that a
+		// name asked for all the time costs a message now and then, not each time.
+		if v.until-now < seconds(a.TTL)+v.slack/2 {
+			result = needMore
+		}
+	}
+	return result
+}
+
+// remember notes that the message's addresses hold for valid after it was sent.
+// Counted from the sending and not from the acknowledgement, it errs early.
+func (w *watch) remember(m *message, valid time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.acked == nil {
+		w.acked = make(map[string]map[netip.Addr]validity)
+	}
+	known := w.acked[m.name]
+	if known == nil {
+		known = make(map[netip.Addr]validity, len(m.addresses))
+		w.acked[m.name] = known
+	}
+	before := len(known)
+	for _, a := range m.addresses {
+		v := validity{until: m.sent + valid, slack: max(0, valid-seconds(a.TTL))}
+		if v.until > known[a.IP].until {
+			known[a.IP] = v
+		}
+	}
+	w.held += len(known) - before
+	if w.held > maxRemembered {
+		w.forget(m.sent)
+	}
+}
+
+// forget makes room: first what has run out, then whole names, whichever.
+func (w *watch) forget(now instant) {
+	for name, known := range w.acked {
+		for ip, v := range known {
+			if v.until <= now {
+				delete(known, ip)
+				w.held--
+			}
+		}
+		if len(known) == 0 {
+			delete(w.acked, name)
+		}
+	}
+	for name, known := range w.acked {
+		if w.held <= maxRemembered/2 {
+			return
+		}
+		w.held -= len(known)
+		delete(w.acked, name)
+	}
+}
+
+// reportLostIdentity warns once for each session: the counter tells how often.
+func (w *watch) reportLostIdentity(client netip.Addr) {
+	w.reportOnce.Do(func() {
+		w.session.hub.log.Warningf("query from %s, an address of node %s and of no pod: "+
+			"a cache or proxy in between hides which pod asks", client, w.session.node)
+	})
+}
+
+func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
