@@ -1,0 +1,44 @@
+# Run `make` for the list of targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# As upstream CoreDNS builds: without the debugging pages of gRPC.
+TAGS := grpcnotrace
+BUILD := go build -trimpath -tags $(TAGS) -ldflags "-s -w -X main.version=$(VERSION)"
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: build ## show everything on this machine, in network namespaces of its own (root)
+	bin/demo -coredns bin/coredns -enforcer bin/enforcer $(ARGS)
+
+.PHONY: test
+test: ## run all tests; without root, those that need it are skipped and named
+	go tool gotestsum --format pkgname --post-run-command hack/test-summary -- -tags $(TAGS) -timeout 20m $(ARGS) ./...
+
+.PHONY: bench
+bench: build ## measure, each figure against its baseline in the same run (root)
+	go build -trimpath -o bin/bench ./hack/bench
+	bin/bench -coredns bin/coredns -enforcer bin/enforcer $(ARGS)
+
+.PHONY: build
+build: ## build bin/coredns, bin/enforcer and bin/demo
+	$(BUILD) -o bin/coredns ./plugin/coredns
+	$(BUILD) -o bin/enforcer ./enforcer
+	$(BUILD) -o bin/demo ./hack/demo
+
+.PHONY: generate
+generate: ## make the generated code anew (Debian 12: clang-19 llvm-19 libbpf-dev protobuf-compiler)
+	go generate ./...
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, and the form of the C
+	@test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"
+	go vet -tags $(TAGS) ./...
+	go tool staticcheck -tags $(TAGS) ./...
+	clang-format-19 --dry-run --Werror bpf/*.h bpf/*.c
