@@ -1,0 +1,208 @@
+// Package product runs the real programs, CoreDNS with the plugin and the
+// enforcer, on the scene's node: their files, command lines, logs and metrics.
+// It knows how they are started and asked, and not what is expected of them.
+package product
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nameward/nameward/hack/demo/scene"
+)
+
+// NodeName is what the node is called in the manifests.
+const NodeName = "demo"
+
+// Binaries are the programs' paths.
+type Binaries struct{ CoreDNS, Enforcer string }
+
+// Product owns the programs of one run and their folder.
+type Product struct {
+	binaries Binaries
+	scene    *scene.Scene
+	// folder holds the Corefiles, the manifests, the logs and a BPF file
+	// system of this run's own.
+	folder string
+
+	coredns, hasty, enforcer *Process
+}
+
+// Timings of the run: short, so that expiry can be watched.
+const (
+	minTTL = "2s"
+	grace  = "1s"
+)
+
+// MetricsAddress is where the enforcer serves its metrics on the node.
+const MetricsAddress = "127.0.0.1:9099"
+
+// New prepares the folder, which exists and is empty. After an error nothing
+// is left in it that needs removing.
+func New(s *scene.Scene, folder string, binaries Binaries) (*Product, error) {
+	p := &Product{scene: s, folder: folder, binaries: binaries}
+	for _, dir := range []string{bpffs(p.folder), p.Manifests()} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("create folder: %w", err)
+		}
+	}
+	if err := p.writeWorld(); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("bpf", bpffs(p.folder), "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+		return nil, fmt.Errorf("mount a BPF file system at %s (the kernel needs CONFIG_BPF_SYSCALL): %w", bpffs(p.folder), err)
+	}
+	return p, nil
+}
+
+// Folder is where the Corefiles, the logs and the manifests are.
+func (p *Product) Folder() string { return p.folder }
+
+// Manifests is the folder that the enforcer watches.
+func (p *Product) Manifests() string { return filepath.Join(p.folder, "manifests") }
+
+func (p *Product) pins() string { return filepath.Join(bpffs(p.folder), "nameward") }
+
+// bpffs is where a run mounts a BPF file system of its own.
+func bpffs(folder string) string { return filepath.Join(folder, "bpf") }
+
+func (p *Product) socket(of string) string {
+	return "unix://" + filepath.Join(p.folder, of+".sock")
+}
+
+// Start starts both CoreDNS and the enforcer and waits until they are ready.
+func (p *Product) Start(ctx context.Context) (err error) {
+	if p.coredns, err = p.startCoreDNS("coredns", scene.ClusterDNS, "250ms", 0); err != nil {
+		return err
+	}
+	if p.hasty, err = p.startCoreDNS("coredns-hold-off", scene.HastyDNS, "0", 1); err != nil {
+		return err
+	}
+	// A replica is ready before any enforcer has come.
+	if err := errors.Join(p.coredns.AwaitReady(ctx), p.hasty.AwaitReady(ctx)); err != nil {
+		return err
+	}
+	return p.StartEnforcer(ctx)
+}
+
+// startCoreDNS starts the nth CoreDNS, counted from 0.
+func (p *Product) startCoreDNS(name string, addresses scene.Dual, hold string, nth int) (*Process, error) {
+	corefile := filepath.Join(p.folder, name+".Corefile")
+	ready := fmt.Sprintf("127.0.0.1:%d", 8181+nth)
+	text := fmt.Sprintf(`.:53 {
+    bind %[1]s %[2]s
+    nameward {
+        listen %[3]s
+        hold %[4]s
+    }
+    errors
+    ready %[5]s
+    health 127.0.0.1:%[6]d
+    prometheus 127.0.0.1:%[7]d
+    hosts {
+        %[8]s %[10]s
+        %[9]s %[10]s
+        fallthrough
+    }
+    cache 30 {
+        # The plugin's floor of 5 seconds would hide the expiry of short names.
+        success 9984 30 0
+    }
+    forward . %[11]s
+}
+`, addresses.V4, addresses.V6, p.socket(name), hold, ready, 8080+nth, 9153+nth,
+		scene.BackendService.V4, scene.BackendService.V6, scene.Backend.Name, scene.Authority.V4)
+	if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
+		return nil, fmt.Errorf("write Corefile: %w", err)
+	}
+	return startProcess(p.scene.Node, p.log(name), "http://"+ready+"/ready", p.binaries.CoreDNS, "-conf", corefile)
+}
+
+// StartEnforcer starts the enforcer, again after KillEnforcer.
+func (p *Product) StartEnforcer(ctx context.Context) (err error) {
+	dns := []string{
+		scene.ClusterDNS.V4.String(), scene.ClusterDNS.V6.String(),
+		scene.HastyDNS.V4.String(), scene.HastyDNS.V6.String(),
+	}
+	p.enforcer, err = startProcess(p.scene.Node, p.log("enforcer"), "http://"+MetricsAddress+"/readyz", p.binaries.Enforcer,
+		"--manifests", p.Manifests(),
+		"--node", NodeName,
+		"--pin", p.pins(),
+		"--dns", p.socket("coredns"),
+		"--dns", p.socket("coredns-hold-off"),
+		"--cluster-dns", strings.Join(dns, ","),
+		"--metrics", MetricsAddress,
+		"--min-ttl", minTTL,
+		"--grace", grace,
+	)
+	if err != nil {
+		return err
+	}
+	return p.enforcer.AwaitReady(ctx)
+}
+
+// EnforcerRuns says whether there is an enforcer to ask.
+func (p *Product) EnforcerRuns() bool { return p.enforcer.Running() }
+
+// KillEnforcer ends the enforcer with SIGKILL.
+func (p *Product) KillEnforcer() { p.enforcer.Kill() }
+
+// Counters reads the enforcer's verdict counters.
+func (p *Product) Counters(ctx context.Context) (Counters, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+MetricsAddress+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := p.enforcer.web.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("read the enforcer's metrics: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("read the enforcer's metrics: %s", response.Status)
+	}
+	return ParseCounters(response.Body)
+}
+
+// Tails returns the ends of all logs.
+func (p *Product) Tails() string {
+	var tails []string
+	for _, process := range []*Process{p.coredns, p.hasty, p.enforcer} {
+		if process != nil {
+			tails = append(tails, process.Tail())
+		}
+	}
+	return strings.Join(tails, "\n")
+}
+
+// Close ends the programs and takes the BPF file system away, and with it the
+// last hold on the programs in the kernel.
+func (p *Product) Close() error {
+	for _, process := range []*Process{p.enforcer, p.hasty, p.coredns} {
+		if process != nil {
+			process.Stop()
+		}
+	}
+	return Remove(p.folder)
+}
+
+// Remove takes away the BPF file system in a run's folder, if there is one.
+func Remove(folder string) error {
+	at := bpffs(folder)
+	err := unix.Unmount(at, unix.UMOUNT_NOFOLLOW)
+	if errors.Is(err, unix.EBUSY) {
+		err = unix.Unmount(at, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH)
+	}
+	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("unmount %s: %w", at, err)
+	}
+	return nil
+}
+
+func (p *Product) log(of string) string { return filepath.Join(p.folder, of+".log") }
