@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/nameward/nameward/enforcer/datapath"
+	"github.com/nameward/nameward/enforcer/dns"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// Pauses between attempts to write what the kernel refused.
+const (
+	firstRetry = 20 * time.Millisecond
+	lastRetry  = 5 * time.Second
+)
+
+func backoff(attempt int) time.Duration {
+	if attempt > 8 {
+		return lastRetry
+	}
+	return min(firstRetry<<attempt, lastRetry)
+}
+
+// accept takes an update that starts from what is in the kernel and refuses
+// any other. It takes the place of one that is still being tried.
+func (n *node) accept(u *update) {
+	if u.from != n.applied.Load() {
+		u.accepted <- false
+		return
+	}
+	u.accepted <- true
+	n.pending, n.attempts = u, 0
+	n.attempt()
+}
+
+// tryAgain is due when a write to the kernel has failed before.
+func (n *node) tryAgain() {
+	if n.pending != nil {
+		n.attempt()
+	}
+	if len(n.debts) == 0 || n.current == nil {
+		return
+	}
+	n.settle()
+	if n.lateness++; len(n.debts) == 0 {
+		n.lateness = 0
+		return
+	}
+	n.retry.Reset(backoff(n.lateness))
+}
+
+// attempt writes the pending update into the kernel: policy first, then what
+// the Book makes of it, and last CoreDNS is told what to watch, which is never
+// ahead of what is enforced.
+func (n *node) attempt() {
+	u := n.pending
+	first := n.current == nil
+	var found restored
+	if first {
+		var err error
+		if found, err = n.findGrants(u.draft.compiled); err != nil {
+			n.postpone("grants", err)
+			return
+		}
+	}
+	for _, use := range n.classes.list() {
+		u.cover(use)
+	}
+	began := n.clock()
+	absent, err := split(n.kernel.Apply(u.steps, u.draft.interfaces))
+	if err != nil {
+		n.postpone(tableOf(err), err)
+		return
+	}
+	n.pending, n.current = nil, u.draft
+	n.trouble.Store(nil)
+	n.applied.Store(u.draft.compiled)
+	n.meters.applied(u.draft, len(absent))
+	n.tell(absent)
+	n.log.Info("policy is in force", "pods", len(u.draft.pods)-len(absent),
+		"rows", len(u.steps[len(u.steps)-1].Rows), "took", n.clock()-began)
+	n.follow(u.draft, found)
+}
+
+// split tells pods whose interface is not there, which is reported and hinders
+// nothing else, from what keeps the policy out of the kernel. When the
+// interface appears, the compiler comes with a new update.
+func split(err error) (absent []string, rest error) {
+	if err == nil {
+		return nil, nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		if one := new(datapath.InterfaceError); errors.As(err, &one) {
+			return []string{one.Error()}, nil
+		}
+		return nil, err
+	}
+	var others []error
+	for _, e := range joined.Unwrap() {
+		more, other := split(e)
+		absent = append(absent, more...)
+		if other != nil {
+			others = append(others, other)
+		}
+	}
+	return absent, errors.Join(others...)
+}
+
+// tell logs which pods are not policed and were not told of before.
+func (n *node) tell(absent []string) {
+	for _, a := range absent {
+		if !slices.Contains(n.absent, a) {
+			n.log.Error("pod is not policed", "reason", a)
+		}
+	}
+	n.absent = absent
+}
+
+// follow brings the Book, the grants and the watches to the policy in force.
+func (n *node) follow(d *draft, found restored) {
+	patterns := make(map[policy.EndpointID][]string)
+	clear(n.pods)
+	for ep, addrs := range d.pods {
+		patterns[ep] = d.compiled.Tables.Endpoints[ep].Patterns
+		for _, a := range addrs {
+			n.pods[a.Unmap()] = ep
+		}
+	}
+	now := n.clock()
+	n.write(n.book.Configure(now, d.settings))
+	n.write(n.book.Pods(now, patterns))
+	n.adopt(now, found)
+	n.classes.prune(d.compiled.Tables.Endpoints)
+	var watches []dns.Watch
+	for ep, addrs := range d.pods {
+		if len(patterns[ep]) > 0 {
+			watches = append(watches, dns.Watch{Addresses: addrs, Patterns: patterns[ep]})
+		}
+	}
+	n.subscribe(watches)
+}
+
+// postpone keeps the pending update for another attempt. It is counted, logged
+// and makes the node unready, and it is never given up (D10).
+func (n *node) postpone(table string, err error) {
+	n.meters.updateFailures.WithLabelValues(table).Inc()
+	pause := backoff(n.attempts)
+	if old := n.trouble.Swap(&err); old == nil || (*old).Error() != err.Error() {
+		n.log.Error("cannot put the policy into the kernel, will try again; the previous one stays in force", "error", err, "pause", pause)
+	}
+	n.attempts++
+	n.retry.Reset(pause)
+}
+
+// tableOf is the label of the table that an error of the datapath is about.
+func tableOf(err error) string {
+	if update := new(datapath.UpdateError); errors.As(err, &update) {
+		return update.Table
+	}
+	return "other"
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/nameward/nameward/enforcer/manifests"
+)
+
+// compiler turns the newest manifests and surroundings into updates for the
+// node. Its goroutine may take its time: learnt names never wait for it.
+type compiler struct {
+	name string
+	base manifests.Settings
+	node *node
+	log  *slog.Logger
+
+	mu       sync.Mutex
+	snapshot *manifests.Snapshot
+	around   *surroundings
+	changed  chan struct{} // signals a change of the two; capacity 1
+}
+
+func newCompiler(name string, base manifests.Settings, n *node, log *slog.Logger) *compiler {
+	return &compiler{name: name, base: base, node: n, log: log, changed: make(chan struct{}, 1)}
+}
+
+// setManifests replaces the manifests.
+func (c *compiler) setManifests(s *manifests.Snapshot) {
+	c.mu.Lock()
+	c.snapshot = s
+	c.mu.Unlock()
+	c.signal()
+}
+
+// setSurroundings replaces the surroundings.
+func (c *compiler) setSurroundings(s *surroundings) {
+	c.mu.Lock()
+	c.around = s
+	c.mu.Unlock()
+	c.signal()
+}
+
+func (c *compiler) signal() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run makes an update of every change, the newest where several come quickly.
+func (c *compiler) run(ctx context.Context) {
+	var last *draft
+	var lastSnapshot *manifests.Snapshot
+	var lastAround *surroundings
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.changed:
+		case <-c.node.stale:
+		}
+		c.mu.Lock()
+		snapshot, around := c.snapshot, c.around
+		c.mu.Unlock()
+		if snapshot == nil || around == nil {
+			continue
+		}
+		var same *draft
+		if last != nil && snapshot == lastSnapshot && slices.Equal(around.addresses, lastAround.addresses) {
+			same = last
+		}
+		d := newDraft(c.name, c.base, snapshot, around, same)
+		c.tell(d, last)
+		last, lastSnapshot, lastAround = d, snapshot, around
+		if !c.deliver(ctx, d) {
+			return
+		}
+	}
+}
+
+// deliver prepares the way from what is in the kernel to d, again if that
+// changes meanwhile. It returns false when ctx has ended.
+func (c *compiler) deliver(ctx context.Context, d *draft) bool {
+	for {
+		uses, ok := c.node.nameUses(ctx)
+		if !ok {
+			return false
+		}
+		u := newUpdate(c.node.applied.Load(), d)
+		for _, use := range uses {
+			u.cover(use)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case c.node.updates <- u:
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case accepted := <-u.accepted:
+			if accepted {
+				return true
+			}
+		}
+	}
+}
+
+// tell logs what is wrong with the policies and was not before.
+func (c *compiler) tell(d, last *draft) {
+	var known []string
+	if last != nil {
+		known = last.problems
+	}
+	for _, p := range d.problems {
+		if !slices.Contains(known, p) {
+			c.log.Warn("part of a policy is closed", "problem", p)
+		}
+	}
+}
+
+// localAddresses are this node's own, as far as they are known.
+func (c *compiler) localAddresses() []netip.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.around == nil {
+		return nil
+	}
+	return c.around.addresses
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/nameward/nameward/enforcer/datapath"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// denialKind is what denials have in common that are summed up in one line.
+// The pod's own port is not in it: each attempt has another one.
+type denialKind struct {
+	endpoint  policy.EndpointID
+	direction policy.Direction
+	reason    datapath.Reason
+	protocol  uint8
+	// address is the peer's and port the one that is knocked at.
+	address netip.Addr
+	port    uint16
+	policy  policy.PolicyID
+	hasRule bool
+	rule    uint32
+}
+
+func kindOf(d datapath.Denial) denialKind {
+	k := denialKind{
+		endpoint: d.Endpoint, direction: d.Direction, reason: d.Reason, protocol: d.Protocol,
+		address: d.Peer.Addr(), port: d.Peer.Port(),
+		policy: d.Policy, hasRule: d.HasRule, rule: d.Rule,
+	}
+	if d.Direction == policy.Ingress {
+		k.port = d.Pod.Port()
+	}
+	return k
+}
+
+// denialLog tells people what was dropped and why (S1).
+type denialLog struct {
+	node *node
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	tally *tally[denialKind]
+}
+
+func newDenialLog(n *node, log *slog.Logger) *denialLog {
+	return &denialLog{node: n, log: log, tally: newTally[denialKind]()}
+}
+
+// note takes one denial. A line is written at once where it is the first of
+// its kind in this interval.
+func (l *denialLog) note(ctx context.Context, d datapath.Denial) {
+	kind := kindOf(d)
+	l.mu.Lock()
+	now := l.tally.note(kind)
+	l.mu.Unlock()
+	if now {
+		l.line(ctx, kind, 1)
+	}
+}
+
+// run writes what repeated at the end of each interval, until ctx ends.
+func (l *denialLog) run(ctx context.Context) {
+	tick := time.NewTicker(reportInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			l.flush(ctx)
+		}
+	}
+}
+
+func (l *denialLog) flush(ctx context.Context) {
+	repeated := make(map[denialKind]uint64)
+	l.mu.Lock()
+	others := l.tally.flush(func(k denialKind, times uint64) { repeated[k] = times })
+	l.mu.Unlock()
+	for k, times := range repeated {
+		l.line(ctx, k, times)
+	}
+	if others > 0 {
+		l.log.Warn("more packets were denied", "count", others)
+	}
+}
+
+func (l *denialLog) line(ctx context.Context, k denialKind, times uint64) {
+	attrs := []slog.Attr{
+		slog.String("pod", ""), // set below, first in the line
+		slog.String("direction", k.direction.String()),
+		slog.String("peer", peerText(k)),
+		slog.String("reason", k.reason.Text()),
+		slog.String("tier", tierLabel(k.reason.Tier())),
+	}
+	if compiled := l.node.applied.Load(); compiled != nil {
+		e := compiled.Tables.Endpoints[k.endpoint]
+		attrs[0] = slog.String("pod", e.Pod.Namespace+"/"+e.Pod.Name)
+		attrs = append(attrs, ruleAttrs(compiled, k)...)
+		if k.direction == policy.Egress && len(e.Patterns) > 0 {
+			if why := l.node.why(ctx, k.endpoint, k.address); why != "" {
+				attrs = append(attrs, slog.String("names", why))
+			}
+		}
+	}
+	attrs = append(attrs, slog.Uint64("count", times))
+	l.log.LogAttrs(ctx, slog.LevelWarn, "denied", attrs...)
+}
+
+// ruleAttrs name the policy and the rule that denied, or, where no rule did
+// because none allowed, the policies that isolate the pod.
+func ruleAttrs(compiled *policy.Compiled, k denialKind) []slog.Attr {
+	tier := k.reason.Tier()
+	if tier == policy.TierNetworkPolicy {
+		var by []string
+		for _, ref := range compiled.IsolatedBy(k.endpoint, k.direction) {
+			by = append(by, ref.String())
+		}
+		return []slog.Attr{slog.Any("isolated-by", by)}
+	}
+	if ref, ok := compiled.Explain(k.policy, tier, k.rule); ok && k.hasRule {
+		return []slog.Attr{slog.String("policy", ref.Policy.String()), slog.String("rule", ref.Rule())}
+	}
+	return nil
+}
+
+func peerText(k denialKind) string {
+	if !k.address.IsValid() {
+		return "unknown" // dropped before its addresses were read
+	}
+	var protocol string
+	switch k.protocol {
+	case 1, 58:
+		return k.address.String() + " (ICMP)"
+	case 6:
+		protocol = "TCP"
+	case 17:
+		protocol = "UDP"
+	case 132:
+		protocol = "SCTP"
+	default:
+		return fmt.Sprintf("%s (protocol %d)", k.address, k.protocol)
+	}
+	return netip.AddrPortFrom(k.address, k.port).String() + " (" + protocol + ")"
+}

@@ -1,0 +1,117 @@
+package dns
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nameward/nameward/plugin/stream"
+)
+
+// Watch asks for the answers to one pod's queries.
+type Watch struct {
+	// Addresses are every address that the pod's queries may come from.
+	Addresses []netip.Addr
+	// Patterns are the names wanted, in canonical form.
+	Patterns []string
+}
+
+// interest is an immutable set of watches by their addresses.
+type interest struct {
+	watches   map[string]*stream.Watch
+	addresses map[netip.Addr]struct{}
+}
+
+// newInterest copies watches, so that the caller keeps what it passed. A watch
+// without addresses or without patterns asks for nothing and is left out. One
+// that is over a limit of the stream is refused, alone: sent, it would cost
+// every pod of the node the session.
+func newInterest(watches []Watch) (in *interest, refused []Watch) {
+	in = &interest{
+		watches:   make(map[string]*stream.Watch, len(watches)),
+		addresses: make(map[netip.Addr]struct{}, len(watches)),
+	}
+	for _, w := range watches {
+		if len(w.Addresses) == 0 || len(w.Patterns) == 0 {
+			continue
+		}
+		key, addrs, wire := w.wire()
+		if len(w.Patterns) > stream.MaxPatterns || proto.Size(wire) > chunkBytes ||
+			len(in.addresses)+len(addrs) > stream.MaxWatched {
+			refused = append(refused, w)
+			continue
+		}
+		for _, a := range addrs {
+			in.addresses[a] = struct{}{}
+		}
+		in.watches[key] = wire
+	}
+	return in, refused
+}
+
+// wire renders w, its addresses and a key that is the same for the same set
+// of addresses.
+func (w Watch) wire() (key string, addrs []netip.Addr, wire *stream.Watch) {
+	wire = &stream.Watch{Patterns: slices.Sorted(slices.Values(w.Patterns))}
+	for _, a := range w.Addresses {
+		addrs = append(addrs, a.Unmap().WithZone(""))
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	addrs = slices.Compact(addrs)
+	for _, a := range addrs {
+		wire.Addresses = append(wire.Addresses, a.AsSlice())
+		key += string(a.AsSlice()) + "/"
+	}
+	return key, addrs, wire
+}
+
+// full renders the whole interest for a session that knows nothing.
+func (in *interest) full() []*stream.Subscription {
+	chunks := chunked(nil, in.sorted(nil))
+	chunks[0].Reset_ = true
+	return chunks
+}
+
+// since renders what changed from an older interest, in no message where
+// nothing did. An address that moved from one pod to another is no removal:
+// the new watch replaces the old one.
+func (in *interest) since(old *interest) []*stream.Subscription {
+	var gone []netip.Addr
+	for a := range old.addresses {
+		if _, kept := in.addresses[a]; !kept {
+			gone = append(gone, a)
+		}
+	}
+	slices.SortFunc(gone, netip.Addr.Compare)
+	removed := make([][]byte, len(gone))
+	for i, a := range gone {
+		removed[i] = a.AsSlice()
+	}
+	changed := in.sorted(func(key string, w *stream.Watch) bool {
+		had, known := old.watches[key]
+		return !known || !slices.Equal(had.Patterns, w.Patterns)
+	})
+	if len(removed) == 0 && len(changed) == 0 {
+		return nil
+	}
+	return chunked(removed, changed)
+}
+
+// sorted lists the watches that keep accepts, all where it is nil, in a
+// stable order.
+func (in *interest) sorted(keep func(string, *stream.Watch) bool) []*stream.Watch {
+	keys := make([]string, 0, len(in.watches))
+	for key, w := range in.watches {
+		if keep == nil || keep(key, w) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, strings.Compare)
+	watches := make([]*stream.Watch, len(keys))
+	for i, key := range keys {
+		watches[i] = in.watches[key]
+	}
+	return watches
+}

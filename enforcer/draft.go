@@ -1,0 +1,110 @@
+package main
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/nameward/nameward/enforcer/grants"
+	"github.com/nameward/nameward/enforcer/manifests"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// draft is what the node should do, worked out from everything that is known
+// of the cluster and the node at one moment. Immutable.
+type draft struct {
+	compiled *policy.Compiled
+	// interfaces are the pods' host-side interfaces where they are known.
+	interfaces map[policy.EndpointID]string
+	// pods are the addresses of this node's pods.
+	pods     map[policy.EndpointID][]netip.Addr
+	settings grants.Settings
+	problems []string
+}
+
+// newDraft works out a draft. previous may be nil; if the World is the same as
+// its, it is not compiled again.
+func newDraft(node string, base manifests.Settings, s *manifests.Snapshot, around *surroundings, previous *draft) *draft {
+	d := &draft{
+		interfaces: make(map[policy.EndpointID]string),
+		pods:       make(map[policy.EndpointID][]netip.Addr),
+	}
+	world := s.World(node, base)
+	world.LocalAddresses = merge(world.LocalAddresses, around.addresses)
+	if previous != nil {
+		d.compiled, d.problems = previous.compiled, previous.problems
+	} else {
+		d.compile(world, s)
+	}
+	for i := range world.Pods {
+		if pod := &world.Pods[i]; pod.Node == node {
+			d.place(pod, s.Interfaces[pod.Ref.UID])
+		}
+	}
+	d.settings = bookSettings(s.Settings(node, base), world)
+	return d
+}
+
+func (d *draft) compile(world *policy.World, s *manifests.Snapshot) {
+	d.compiled = policy.Compile(world)
+	told := make(map[policy.Problem]bool)
+	for _, p := range s.Problems {
+		told[p.Problem] = true
+		d.problems = append(d.problems, p.String())
+	}
+	for _, p := range d.compiled.Problems {
+		if !told[p] {
+			d.problems = append(d.problems, p.String())
+		}
+	}
+}
+
+// place notes where a pod of this node is.
+func (d *draft) place(pod *policy.Pod, name string) {
+	ep := policy.EndpointOf(pod.Ref.UID)
+	if _, policed := d.compiled.Tables.Endpoints[ep]; !policed {
+		return
+	}
+	d.pods[ep] = pod.Addresses
+	if name != "" {
+		d.interfaces[ep] = name
+	}
+}
+
+func bookSettings(s manifests.Settings, world *policy.World) grants.Settings {
+	occupied := make(map[netip.Addr]grants.Reason)
+	for i := range world.Pods {
+		for _, a := range world.Pods[i].Addresses {
+			occupied[a.Unmap()] = grants.ReasonPod
+		}
+	}
+	for i := range world.Services {
+		for _, a := range world.Services[i].Addresses {
+			occupied[a.Unmap()] = grants.ReasonService
+		}
+	}
+	nodes := world.LocalAddresses
+	for i := range world.Nodes {
+		nodes = append(nodes[:len(nodes):len(nodes)], world.Nodes[i].Addresses...)
+	}
+	for _, a := range nodes { // last: a hostNetwork pod's address is its node's
+		occupied[a.Unmap()] = grants.ReasonNode
+	}
+	return grants.Settings{
+		MinTTL: s.MinTTL,
+		Grace:  s.Grace,
+		Guard: grants.Guard{
+			Allowed: s.GuardAllow,
+			Occupied: func(a netip.Addr) (grants.Reason, bool) {
+				r, ok := occupied[a]
+				return r, ok
+			},
+		},
+	}
+}
+
+// merge gives every address of both lists once, sorted.
+func merge(a, b []netip.Addr) []netip.Addr {
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}

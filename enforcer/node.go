@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/nameward/nameward/enforcer/datapath"
+	"github.com/nameward/nameward/enforcer/dns"
+	"github.com/nameward/nameward/enforcer/grants"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// kernel is what the node needs of the datapath.
+type kernel interface {
+	Apply(steps []*policy.Tables, interfaces map[policy.EndpointID]string) error
+	Grant(ep policy.EndpointID, rows map[policy.RowKey]policy.Row, entries []datapath.Entry) error
+	Revoke(ep policy.EndpointID, addrs []netip.Addr) error
+	Granted() ([]datapath.Granted, error)
+	Classes() (map[policy.EndpointID][]policy.ClassID, error)
+}
+
+// node owns what the kernel is told: one goroutine, run, holds the Book and
+// makes every write, so that the order of writes is the order of its events.
+type node struct {
+	kernel    kernel
+	clock     func() time.Duration
+	subscribe func([]dns.Watch)
+	log       *slog.Logger
+	meters    *meters
+	refusals  *tally[refusal]
+
+	updates   chan *update
+	learned   chan dns.Learned
+	questions chan question
+	uses      chan chan []nameUse
+	// stale asks the compiler for the same update again; capacity 1.
+	stale chan struct{}
+	// applied is the policy in the kernel; nil before the first.
+	applied atomic.Pointer[policy.Compiled]
+	// trouble is why the newest policy is not in the kernel; nil if it is.
+	trouble atomic.Pointer[error]
+
+	// The rest belongs to run.
+	book     *grants.Book
+	classes  nameClasses
+	current  *draft   // of applied
+	absent   []string // pods without their interface, as told last
+	pending  *update
+	attempts int // of pending
+	pods     map[netip.Addr]policy.EndpointID
+	debts    debts
+	lateness int // attempts since there are debts
+	retry    *time.Timer
+	wake     *time.Timer
+	answer   []grants.Address // scratch of learn
+	entries  []datapath.Entry // scratch of grant
+}
+
+// question asks why an address is not granted.
+type question struct {
+	endpoint policy.EndpointID
+	peer     netip.Addr
+	answer   chan<- string
+}
+
+// learnedQueue is how many answers may wait for the node's goroutine. Each
+// session blocks when it is full, and its CoreDNS then slows down.
+const learnedQueue = 256
+
+func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) *node {
+	return &node{
+		kernel:    k,
+		clock:     clock,
+		subscribe: func([]dns.Watch) {},
+		log:       log,
+		meters:    m,
+		refusals:  newTally[refusal](),
+		updates:   make(chan *update),
+		learned:   make(chan dns.Learned, learnedQueue),
+		questions: make(chan question),
+		uses:      make(chan chan []nameUse),
+		stale:     make(chan struct{}, 1),
+		book:      grants.NewBook(grants.Settings{}),
+		classes:   make(nameClasses),
+		pods:      make(map[netip.Addr]policy.EndpointID),
+		debts:     make(debts),
+	}
+}
+
+// run is the node's goroutine, until ctx ends. What is in the kernel then
+// stays there.
+func (n *node) run(ctx context.Context) {
+	n.retry, n.wake = time.NewTimer(0), time.NewTimer(0)
+	defer n.retry.Stop()
+	defer n.wake.Stop()
+	report := time.NewTicker(reportInterval)
+	defer report.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case l := <-n.learned:
+			n.learn(l)
+		case u := <-n.updates:
+			n.accept(u)
+		case q := <-n.questions:
+			q.answer <- n.book.Why(n.clock(), q.endpoint, q.peer)
+		case reply := <-n.uses:
+			if n.current != nil {
+				n.classes.trim(n.book.Grants, n.current.compiled.NameClass)
+			}
+			reply <- n.classes.list()
+		case <-n.wake.C:
+			n.expire()
+		case <-n.retry.C:
+			n.tryAgain()
+		case <-report.C:
+			n.reportRefusals()
+			n.meters.grants.Set(float64(n.book.Len()))
+		}
+		n.schedule()
+	}
+}
+
+// schedule sets the timer of the next expiry.
+func (n *node) schedule() {
+	if next, any := n.book.Next(); any {
+		n.wake.Reset(max(next-n.clock(), 0))
+	} else {
+		n.wake.Stop()
+	}
+}
+
+func (n *node) expire() {
+	n.write(n.book.Expire(n.clock()))
+}
+
+// learn takes one answer: the Book decides, the kernel is told, and only then
+// CoreDNS, which may be holding the pod's copy of the answer (N3).
+func (n *node) learn(l dns.Learned) {
+	ep, ours := n.pods[l.Client]
+	if !ours {
+		n.meters.learnedUnwanted.Inc()
+		l.Ack(0)
+		return
+	}
+	n.answer = n.answer[:0]
+	for _, a := range l.Addresses {
+		n.answer = append(n.answer, grants.Address(a))
+	}
+	now := n.clock()
+	out := n.book.Learn(now, ep, l.Name, n.answer)
+	if out.Unwanted {
+		n.meters.learnedUnwanted.Inc()
+		l.Ack(0)
+		return
+	}
+	n.meters.learnedWanted.Inc()
+	for _, r := range out.Refused {
+		n.refuse(ep, l.Name, r)
+	}
+	if len(out.Evicted) > 0 {
+		n.meters.evicted.Add(float64(len(out.Evicted)))
+		n.revoke(ep, out.Evicted)
+	}
+	if len(out.Entries) > 0 && !n.grant(ep, out.Entries) {
+		n.debts[ep].owe(l, now+out.ValidFor)
+		return
+	}
+	l.Ack(out.ValidFor)
+}
+
+// why returns why an address is not granted, for people; "" when ctx ends.
+func (n *node) why(ctx context.Context, ep policy.EndpointID, peer netip.Addr) string {
+	answer := make(chan string, 1)
+	select {
+	case <-ctx.Done():
+		return ""
+	case n.questions <- question{ep, peer, answer}:
+		return <-answer
+	}
+}
+
+// nameUses returns the name classes in use; false when ctx ends.
+func (n *node) nameUses(ctx context.Context) ([]nameUse, bool) {
+	reply := make(chan []nameUse, 1)
+	select {
+	case <-ctx.Done():
+		return nil, false
+	case n.uses <- reply:
+		return <-reply, true
+	}
+}
+
+// deliver hands an answer to the node's goroutine. It is the handler of every
+// dns session and blocks while the node is busy.
+func (n *node) deliver(ctx context.Context, l dns.Learned) {
+	select {
+	case <-ctx.Done():
+	case n.learned <- l:
+	}
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/nameward/nameward/enforcer/datapath"
+)
+
+// S5: every mistake on the command line has one error that names the flag and
+// says what would be right.
+func TestCommandLineMistakes(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("no PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bad := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bad, "pod.yaml"), []byte("apiVersion: v1\nkind: Pod\nspecs: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		sentence, args, want string
+	}{
+		{"no folder", "", "--manifests: required"},
+		{"a folder that is not there", "--manifests /none", "--manifests: stat /none: no such file"},
+		{"a file as folder", "--manifests " + file, "is a file, want a folder"},
+		{"a manifest with a fault", "--node n --manifests " + bad, "pod.yaml:3"},
+		{"a default nobody knows", "--manifests DIR --default maybe", `--default: "maybe": want deny or allow`},
+		{"a DNS target without scheme", "--manifests DIR --dns dns:53", "--dns: \"dns:53\": want unix:///path or tcp://host:port"},
+		{"a DNS target twice", "--manifests DIR --dns unix:///a --dns unix:///a", "given twice"},
+		{"tcp without certificates", "--manifests DIR --dns tcp://dns:53", "--tls-cert: required by --dns tcp://dns:53"},
+		{"a certificate that is not there", "--manifests DIR --tls-cert /none --tls-key FILE --tls-ca FILE", "--tls-cert: open /none"},
+		{"a key without its certificate", "--manifests DIR --tls-key FILE --tls-ca FILE", "--tls-cert: required; certificate, key and CA go together"},
+		{"a certificate that is none", "--manifests DIR --tls-cert FILE --tls-key FILE --tls-ca FILE", "--tls-cert, --tls-key, --tls-ca: load certificate"},
+		{"an address that is none", "--manifests DIR --cluster-dns kube-dns", `--cluster-dns: "kube-dns": want an IP address`},
+		{"a CIDR that is none", "--manifests DIR --guard-allow 10.0.0.1", `--guard-allow: "10.0.0.1": want a CIDR`},
+		{"a negative lifetime", "--manifests DIR --min-ttl -1s", "--min-ttl: -1s: want 0s to 24h"},
+		{"a number as lifetime", "--manifests DIR --grace 60", `invalid argument "60" for "--grace"`},
+		{"a relative pin directory", "--manifests DIR --pin bpf", `--pin: "bpf": want an absolute directory`},
+		{"a metrics address without port", "--manifests DIR --metrics localhost", `--metrics: "localhost": want host:port`},
+		{"a metrics address of another machine", "--node n --manifests DIR --metrics 192.0.2.1:9099", "--metrics: listen"},
+		{"too few connections", "--manifests DIR --connections 1", "--connections: 1 is out of range"},
+		{"a log format nobody knows", "--manifests DIR --log-format xml", `--log-format: "xml": want text or json`},
+		{"a log level nobody knows", "--manifests DIR --log-level loud", `--log-level: "loud": want debug`},
+		{"a flag nobody knows", "--bogus", "unknown flag: --bogus"},
+		{"a word too much", "start", `unexpected argument "start"`},
+		{"a word too much for detach", "detach now", `unexpected argument "now"`},
+		{"a relative pin directory for detach", "detach --pin bpf", "want an absolute directory"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.sentence, func(t *testing.T) {
+			args := strings.Fields(strings.NewReplacer("DIR", dir, "FILE", file).Replace(tt.args))
+			var out, errs bytes.Buffer
+			code := run(t.Context(), testEnv(&out, &errs), args)
+			if code != exitUsage || !strings.Contains(errs.String(), tt.want) || out.Len() > 0 {
+				t.Errorf("got code %d and %q, want %d and %q", code, errs.String(), exitUsage, tt.want)
+			}
+		})
+	}
+}
+
+func testEnv(out, errs *bytes.Buffer) env {
+	return env{stdout: out, stderr: errs, hostname: func() (string, error) { return "", errors.New("none") }}
+}
+
+func TestNodeWithoutNameHasToBeNamed(t *testing.T) {
+	var out, errs bytes.Buffer
+	run(t.Context(), testEnv(&out, &errs), []string{"--manifests", t.TempDir()})
+	if want := "--node: not given, and the host has no name"; !strings.Contains(errs.String(), want) {
+		t.Errorf("got %q, want %q", errs.String(), want)
+	}
+}
+
+func TestAllMistakesAreToldAtOnce(t *testing.T) {
+	var out, errs bytes.Buffer
+	run(t.Context(), testEnv(&out, &errs), []string{"--default", "x", "--pin", "y", "--log-level", "z"})
+	for _, want := range []string{"--manifests", "--default", "--pin", "--log-level"} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("got %q, want %s in it", errs.String(), want)
+		}
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	tests := []struct{ sentence, args, want string }{
+		{"help of the daemon", "--help", "--manifests string"},
+		{"help of detach", "detach --help", "pods are then unprotected"},
+		{"help of version", "version --help", "Print version"},
+		{"version", "version", "enforcer "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.sentence, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			code := run(t.Context(), testEnv(&out, &errs), strings.Fields(tt.args))
+			if code != exitClean || !strings.Contains(out.String(), tt.want) || errs.Len() > 0 {
+				t.Errorf("got code %d, %q and %q, want 0 and %q", code, out.String(), errs.String(), tt.want)
+			}
+		})
+	}
+}
+
+// asProgram has TestMain run the program itself, as a process of its own.
+const asProgram = "NAMEWARD_TEST_AS_PROGRAM"
+
+// program prepares the test's own binary to run as the enforcer.
+func program(ctx context.Context, args ...string) *exec.Cmd {
+	// The link leads to the binary also where its folder is closed to the
+	// user that is to run it.
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+func TestWithoutPrivilegeTheErrorSaysWhatIsNeeded(t *testing.T) {
+	folder, err := os.MkdirTemp("", "manifests") // t.TempDir is closed to others
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	if err := os.Chmod(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := program(t.Context(), "--manifests", folder, "--node", "n", "--pin", filepath.Join(folder, "pins"))
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
+		cmd.Dir = folder
+	}
+	got, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailure {
+		t.Fatalf("got %v and %q, want exit code %d", err, got, exitFailure)
+	}
+	if want := datapath.ErrPrivilege.Error(); !strings.Contains(string(got), want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
