@@ -184,6 +184,8 @@ func TestNeighbourDiscovery(t *testing.T) {
 		{"a router advertises", in, 134, 255, KernelReasonPASS_NEIGHBOUR},
 		{"a router redirects", in, 137, 255, KernelReasonPASS_NEIGHBOUR},
 		{"a querier asks", in, 130, 1, KernelReasonPASS_NEIGHBOUR},
+		{"the node solicits routers", in, 133, 255, KernelReasonPASS_NEIGHBOUR},
+		{"the node reports its groups", in, 143, 1, KernelReasonPASS_NEIGHBOUR},
 		{"an advertisement came through a router", in, 136, 254, KernelReasonDROP_NEIGHBOUR},
 		{"a report went through a router", out, 143, 64, KernelReasonDROP_NEIGHBOUR},
 		{"an echo request is no discovery", out, 128, 255, KernelReasonDROP_NETWORK_POLICY},

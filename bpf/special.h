@@ -22,33 +22,38 @@
 #define MLD_HOP_LIMIT 1
 
 // Neighbour discovery and multicast listeners stay on the link, which their hop
-// limit proves; pods play the host's part only (D4). Returns 0 where the packet
-// is neither.
+// limit proves; pods play the host's part only, the node either (D4). Returns 0
+// where the packet is neither.
 static __always_inline int neighbour(const struct packet *packet, __u32 direction)
 {
+	__u8 hop_limit = ND_HOP_LIMIT;
+
 	if (packet->version != 6 || packet->protocol != IPPROTO_ICMPV6 || packet->fragment != WHOLE)
 		return 0;
 	switch (packet->icmp_type) {
-	case ND_NEIGHBOUR_SOLICITATION:
-	case ND_NEIGHBOUR_ADVERTISEMENT:
-		return packet->hop_limit == ND_HOP_LIMIT ? PASS_NEIGHBOUR : DROP_NEIGHBOUR;
-	case ND_ROUTER_SOLICITATION:
-		return direction == EGRESS && packet->hop_limit == ND_HOP_LIMIT ? PASS_NEIGHBOUR
-										: DROP_NEIGHBOUR;
 	case ND_ROUTER_ADVERTISEMENT:
 	case ND_REDIRECT:
-		return direction == INGRESS && packet->hop_limit == ND_HOP_LIMIT ? PASS_NEIGHBOUR
-										 : DROP_NEIGHBOUR;
+		if (direction != INGRESS)
+			return DROP_NEIGHBOUR;
+		break;
+	case ND_ROUTER_SOLICITATION:
+	case ND_NEIGHBOUR_SOLICITATION:
+	case ND_NEIGHBOUR_ADVERTISEMENT:
+		break;
+	case MLD_QUERY:
+		if (direction != INGRESS)
+			return DROP_NEIGHBOUR;
+		hop_limit = MLD_HOP_LIMIT;
+		break;
 	case MLD_REPORT:
 	case MLD_DONE:
 	case MLD2_REPORT:
-		return direction == EGRESS && packet->hop_limit == MLD_HOP_LIMIT ? PASS_NEIGHBOUR
-										 : DROP_NEIGHBOUR;
-	case MLD_QUERY:
-		return direction == INGRESS && packet->hop_limit == MLD_HOP_LIMIT ? PASS_NEIGHBOUR
-										  : DROP_NEIGHBOUR;
+		hop_limit = MLD_HOP_LIMIT;
+		break;
+	default:
+		return 0;
 	}
-	return 0;
+	return packet->hop_limit == hop_limit ? PASS_NEIGHBOUR : DROP_NEIGHBOUR;
 }
 
 #define ICMP_ECHO_REQUEST_V4 8

@@ -54,8 +54,6 @@ func (c *compiler) signal() {
 // run makes an update of every change, the newest where several come quickly.
 func (c *compiler) run(ctx context.Context) {
 	var last *draft
-	var lastSnapshot *manifests.Snapshot
-	var lastAround *surroundings
 	for {
 		select {
 		case <-ctx.Done():
@@ -69,13 +67,9 @@ func (c *compiler) run(ctx context.Context) {
 		if snapshot == nil || around == nil {
 			continue
 		}
-		var same *draft
-		if last != nil && snapshot == lastSnapshot && slices.Equal(around.addresses, lastAround.addresses) {
-			same = last
-		}
-		d := newDraft(c.name, c.base, snapshot, around, same)
+		d := newDraft(c.name, c.base, snapshot, around, last)
 		c.tell(d, last)
-		last, lastSnapshot, lastAround = d, snapshot, around
+		last = d
 		if !c.deliver(ctx, d) {
 			return
 		}

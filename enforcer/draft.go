@@ -12,6 +12,10 @@ import (
 // draft is what the node should do, worked out from everything that is known
 // of the cluster and the node at one moment. Immutable.
 type draft struct {
+	// What it was compiled from; the manifests' settings included.
+	snapshot  *manifests.Snapshot
+	addresses []netip.Addr
+
 	compiled *policy.Compiled
 	// interfaces are the pods' host-side interfaces where they are known.
 	interfaces map[policy.EndpointID]string
@@ -21,20 +25,25 @@ type draft struct {
 	problems []string
 }
 
-// newDraft works out a draft. previous may be nil; if the World is the same as
-// its, it is not compiled again.
+// newDraft works out a draft. What it has in common with previous, which may be
+// nil, is not worked out again.
 func newDraft(node string, base manifests.Settings, s *manifests.Snapshot, around *surroundings, previous *draft) *draft {
 	d := &draft{
+		snapshot: s, addresses: around.addresses,
 		interfaces: make(map[policy.EndpointID]string),
 		pods:       make(map[policy.EndpointID][]netip.Addr),
 	}
 	world := s.World(node, base)
 	world.LocalAddresses = merge(world.LocalAddresses, around.addresses)
-	if previous != nil {
-		d.compiled, d.problems = previous.compiled, previous.problems
-	} else {
-		d.compile(world, s)
+	switch {
+	case previous == nil:
+		d.compiled = policy.Compile(world)
+	case previous.snapshot == s && slices.Equal(previous.addresses, d.addresses):
+		d.compiled = previous.compiled
+	default:
+		d.compiled = previous.compiled.Next(world)
 	}
+	d.problems = problems(s, d.compiled)
 	for i := range world.Pods {
 		if pod := &world.Pods[i]; pod.Node == node {
 			d.place(pod, s.Interfaces[pod.Ref.UID])
@@ -44,18 +53,26 @@ func newDraft(node string, base manifests.Settings, s *manifests.Snapshot, aroun
 	return d
 }
 
-func (d *draft) compile(world *policy.World, s *manifests.Snapshot) {
-	d.compiled = policy.Compile(world)
-	told := make(map[policy.Problem]bool)
-	for _, p := range s.Problems {
-		told[p.Problem] = true
-		d.problems = append(d.problems, p.String())
+// problems are what is wrong with the policies. The compiler tells again some
+// of what was found when they were read, with field paths of its own: once is
+// enough.
+func problems(s *manifests.Snapshot, compiled *policy.Compiled) []string {
+	type complaint struct {
+		policy policy.PolicyRef
+		reason string
 	}
-	for _, p := range d.compiled.Problems {
-		if !told[p] {
-			d.problems = append(d.problems, p.String())
+	told := make(map[complaint]bool)
+	var all []string
+	for _, p := range s.Problems {
+		told[complaint{p.Policy, p.Reason}] = true
+		all = append(all, p.String())
+	}
+	for _, p := range compiled.Problems {
+		if !told[complaint{p.Policy, p.Reason}] {
+			all = append(all, p.String())
 		}
 	}
+	return all
 }
 
 // place notes where a pod of this node is.

@@ -53,16 +53,18 @@ func (d *Datapath) renew(t *policy.Tables) error {
 		return errors.Join(err, next.close())
 	}
 	before := adminPolicies(t)
+	var places []func() error
 	for id, p := range d.pods {
 		// A pod that is about to go is closed until then.
-		if err := p.place(next, p.view(t.Endpoints[id], before)); err != nil {
-			return errors.Join(err, next.close())
-		}
+		places = append(places, func() error { return p.place(next, p.view(t.Endpoints[id], before)) })
 		if p.ifindex != 0 {
 			if err := d.slots.lead(next, p.ifindex, p.slot); err != nil {
 				return errors.Join(err, next.close())
 			}
 		}
+	}
+	if err := together(places...); err != nil {
+		return errors.Join(err, next.close())
 	}
 	old := d.programs
 	d.programs = next
@@ -165,21 +167,36 @@ func (d *Datapath) finish(t *policy.Tables, interfaces map[policy.EndpointID]str
 // reach them.
 func (d *Datapath) admit(t *policy.Tables) error {
 	before := adminPolicies(t)
+	var fresh []*pod
+	var places []func() error
 	for id, e := range t.Endpoints {
 		if _, ok := d.pods[id]; ok {
 			continue
 		}
 		p, err := d.newPod(id, e.Pod)
 		if err != nil {
-			return fmt.Errorf("pod %s/%s: %w", e.Pod.Namespace, e.Pod.Name, err)
+			return errors.Join(fmt.Errorf("pod %s/%s: %w", e.Pod.Namespace, e.Pod.Name, err), d.discard(fresh))
 		}
-		if err := p.place(d.programs, p.view(e, before)); err != nil {
-			d.slots.release(p.slot)
-			return errors.Join(err, p.connections.Close(), p.grants.Close())
-		}
-		d.pods[id] = p
+		fresh = append(fresh, p)
+		places = append(places, func() error { return p.place(d.programs, p.view(e, before)) })
+	}
+	if err := together(places...); err != nil {
+		return errors.Join(err, d.discard(fresh))
+	}
+	for _, p := range fresh {
+		d.pods[p.id] = p
 	}
 	return nil
+}
+
+// discard undoes newPod; what is pinned stays for the next attempt.
+func (d *Datapath) discard(fresh []*pod) error {
+	var errs []error
+	for _, p := range fresh {
+		d.slots.release(p.slot)
+		errs = append(errs, p.connections.Close(), p.grants.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // attach sees to it that each pod's interface runs the current programs.

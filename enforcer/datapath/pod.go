@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/cilium/ebpf"
 
@@ -84,13 +85,29 @@ func (p *pod) place(into *programs, view bpf.KernelEndpoint) error {
 	if err := into.Endpoints.Put(p.slot, p.views); err != nil {
 		return &UpdateError{"endpoints", err}
 	}
-	if err := persist(func() error { return into.Connections.Put(p.slot, p.connections) }); err != nil {
-		return &UpdateError{"connections", err}
-	}
-	if err := persist(func() error { return into.Grants.Put(p.slot, p.grants) }); err != nil {
-		return &UpdateError{"grants", err}
+	return together(
+		func() error { return put("connections", into.Connections, p.slot, p.connections) },
+		func() error { return put("grants", into.Grants, p.slot, p.grants) },
+	)
+}
+
+func put(name string, table *ebpf.Map, slot uint32, inner *ebpf.Map) error {
+	if err := persist(func() error { return table.Put(slot, inner) }); err != nil {
+		return &UpdateError{name, err}
 	}
 	return nil
+}
+
+// together does all at once. Each update of a table of tables waits for a grace
+// period of tens of milliseconds; those that wait at the same time share it.
+func together(all ...func() error) error {
+	errs := make([]error, len(all))
+	var wait sync.WaitGroup
+	for i, do := range all {
+		wait.Go(func() { errs[i] = do() })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
 }
 
 // adminPolicies are the policies with a rule of the Admin tier for anybody.
@@ -151,6 +168,13 @@ func (p *pod) close(pinned bool) error {
 	return errors.Join(append(errs, p.connections.Close(), p.grants.Close())...)
 }
 
+func drop(table *ebpf.Map, slot uint32) error {
+	if err := table.Delete(slot); err != nil && !isMissing(err) {
+		return err
+	}
+	return nil
+}
+
 // remove takes the filters off and forgets everything about the pod, so that
 // nothing is left to a successor with the same address (P16).
 func (d *Datapath) remove(p *pod) error {
@@ -162,11 +186,10 @@ func (d *Datapath) remove(p *pod) error {
 		errs = append(errs, d.slots.leave(d.programs, p.ifindex))
 	}
 	errs = append(errs, d.programs.Endpoints.Put(p.slot, bpf.KernelViews{}))
-	for _, table := range []*ebpf.Map{d.programs.Connections, d.programs.Grants} {
-		if err := table.Delete(p.slot); err != nil && !isMissing(err) {
-			errs = append(errs, err)
-		}
-	}
+	errs = append(errs, together(
+		func() error { return drop(d.programs.Connections, p.slot) },
+		func() error { return drop(d.programs.Grants, p.slot) },
+	))
 	errs = append(errs, p.connections.Close(), p.grants.Close())
 	d.slots.release(p.slot)
 	delete(d.pods, p.id)
