@@ -36,14 +36,17 @@ var ErrNotBPF = errors.New("not on a BPF file system (mount -t bpf bpf DIR)")
 
 func openState(dir string) (*state, error) {
 	s := &state{dir: dir, maps: make(map[string]*ebpf.Map)}
+	spec, err := bpf.LoadKernel()
+	if err != nil {
+		return nil, fmt.Errorf("read programs: %w", err)
+	}
+	if err := mayCreate(spec.Maps[bpf.KernelMapWorld]); err != nil {
+		return nil, err
+	}
 	if dir != "" {
 		if err := s.own(); err != nil {
 			return nil, err
 		}
-	}
-	spec, err := bpf.LoadKernel()
-	if err != nil {
-		return nil, fmt.Errorf("read programs: %w", err)
 	}
 	for _, name := range sharedMaps {
 		m, err := s.open(spec.Maps[name], name)
@@ -53,6 +56,16 @@ func openState(dir string) (*state, error) {
 		s.maps[name] = m
 	}
 	return s, nil
+}
+
+// mayCreate finds out about privileges before anything else: without them every
+// later error would be about a file.
+func mayCreate(spec *ebpf.MapSpec) error {
+	m, err := ebpf.NewMap(spec)
+	if err != nil {
+		return fmt.Errorf("create a table: %w", createError(err))
+	}
+	return m.Close()
 }
 
 // own takes the pin directory, creating it where it is missing.
