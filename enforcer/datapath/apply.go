@@ -84,10 +84,7 @@ func (d *Datapath) step(t *policy.Tables) error {
 	if err := d.turn(t); err != nil {
 		return err
 	}
-	if err := d.programs.move(t); err != nil {
-		return err
-	}
-	return nil
+	return d.programs.move(t)
 }
 
 // move gives ports, addresses and prefixes their classes. Each is one write;
@@ -98,12 +95,18 @@ func (p *programs) move(t *policy.Tables) error {
 		return err
 	}
 	p.traces.trace(t.Addresses)
-	// Exact addresses before prefixes when adding, after when removing: an
-	// address never falls to a prefix that speaks for less than it should.
-	return errors.Join(
-		p.prefixes.add(t.Prefixes), p.addresses.add(t.Addresses),
-		p.addresses.prune(t.Addresses), p.prefixes.prune(t.Prefixes),
-	)
+	// An error ends it: what is not added must not be missed by what is
+	// removed after.
+	if err := p.prefixes.add(t.Prefixes); err != nil {
+		return err
+	}
+	if err := p.addresses.add(t.Addresses); err != nil {
+		return err
+	}
+	if err := p.addresses.prune(t.Addresses); err != nil {
+		return err
+	}
+	return p.prefixes.prune(t.Prefixes)
 }
 
 // turn switches the endpoints whose policy changes.
