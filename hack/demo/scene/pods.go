@@ -29,15 +29,16 @@ func (p *Pod) Netspace() *Netspace { return p.net }
 type Pods struct {
 	// The three of the article, in namespace app.
 	Backend, CurlBackend, CurlFrontend *Pod
-	// Crawler has name rules for two wildcards and nothing else.
-	Crawler *Pod
+	// Crawler and Crawler2 have the same labels, and so the same policy: name
+	// rules for two wildcards and nothing else.
+	Crawler, Crawler2 *Pod
 	// Client and Guest are in namespaces of their own.
 	Client, Guest *Pod
 }
 
 // All returns every pod.
 func (p Pods) All() []*Pod {
-	return []*Pod{p.Backend, p.CurlBackend, p.CurlFrontend, p.Crawler, p.Client, p.Guest}
+	return []*Pod{p.Backend, p.CurlBackend, p.CurlFrontend, p.Crawler, p.Crawler2, p.Client, p.Guest}
 }
 
 func newPods() Pods {
@@ -52,6 +53,7 @@ func newPods() Pods {
 		Crawler:      pod("crawl", "crawler", "crawler", 14),
 		Client:       pod("team", "client", "client", 15),
 		Guest:        pod("lab", "guest", "guest", 16),
+		Crawler2:     pod("crawl", "crawler-2", "crawler", 17),
 	}
 }
 
