@@ -68,6 +68,7 @@ static __always_inline __u32 current_epoch(void)
 
 __noinline __u64 granted_class(const struct endpoint *endpoint, const union address *peer)
 {
+	union address key;
 	struct grant *grant;
 	void *table;
 	__u32 slot;
@@ -78,7 +79,10 @@ __noinline __u64 granted_class(const struct endpoint *endpoint, const union addr
 	table = bpf_map_lookup_elem(&grants, &slot);
 	if (!table)
 		return 0;
-	grant = bpf_map_lookup_elem(table, peer);
+	// The verifier of Linux 6.1 takes no argument of a function like this one
+	// for a key, only what is on the stack.
+	key = *peer;
+	grant = bpf_map_lookup_elem(table, &key);
 	// Expiry holds even when nobody is left to remove the entry (N5).
 	if (!grant || grant->expires <= bpf_ktime_get_coarse_ns())
 		return 0;

@@ -81,8 +81,6 @@ func totalLength4(n int) header4 {
 	return func(h []byte) { binary.BigEndian.PutUint16(h[2:], uint16(n)) }
 }
 
-func version4(v byte) header4 { return func(h []byte) { h[0] = v<<4 | h[0]&0xf } }
-
 func headerWords4(n byte) header4 { return func(h []byte) { h[0] = h[0]&0xf0 | n } }
 
 func ip4(from, to string, protocol byte, options, payload []byte, bend ...header4) []byte {

@@ -67,12 +67,14 @@ static __always_inline struct peer peer_of(const union address *address)
 	struct peer *exact, peer = {};
 	__u64 *class;
 
+	// On the stack: the verifier of Linux 6.1 takes no argument of judge for a
+	// key.
+	__builtin_memcpy(key.word, address, sizeof(key.word));
 	if (maybe_exact(address)) {
-		exact = bpf_map_lookup_elem(&addresses, address);
+		exact = bpf_map_lookup_elem(&addresses, key.word);
 		if (exact)
 			return *exact;
 	}
-	__builtin_memcpy(key.word, address, sizeof(key.word));
 	class = bpf_map_lookup_elem(&prefixes, &key);
 	if (class)
 		peer.class = *class;

@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/nameward/nameward/enforcer/policy"
 )
@@ -88,10 +91,22 @@ func (f *fixture) connects(want bool) {
 	}
 }
 
-// hooks runs a test with each kind of attachment.
+// hooks runs a test with each kind of attachment that the kernel has.
 func hooks(t *testing.T, test func(t *testing.T, hook Hook)) {
-	t.Run("TCX", func(t *testing.T) { test(t, HookTCX) })
+	t.Run("TCX", func(t *testing.T) {
+		if os.Geteuid() == 0 && !hasTCX() {
+			t.Skip("TCX needs Linux 6.6 or later")
+		}
+		test(t, HookTCX)
+	})
 	t.Run("clsact", func(t *testing.T) { test(t, HookClsact) })
+}
+
+// hasTCX asks for the programs on the loopback device: kernels without TCX do
+// not know the kind of hook.
+func hasTCX() bool {
+	_, err := link.QueryPrograms(link.QueryOptions{Target: 1, Attach: ebpf.AttachTCXIngress})
+	return !errors.Is(err, unix.EINVAL) && !errors.Is(err, ebpf.ErrNotSupported)
 }
 
 // TestPolicyOnInterface: real packets on a real interface, with both kinds of

@@ -97,11 +97,11 @@ func loadError(err error) error {
 	var verifier *ebpf.VerifierError
 	switch {
 	case errors.As(err, &verifier):
-		return fmt.Errorf("load programs: %w (nameward needs Linux 5.15 or later)", verifier)
+		return fmt.Errorf("load programs: %w (nameward is tested on Linux 6.1 and later)", verifier)
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("load programs: %w (%v)", ErrPrivilege, err)
 	case errors.Is(err, ebpf.ErrNotSupported):
-		return fmt.Errorf("load programs: %w (nameward needs Linux 5.15 or later)", err)
+		return fmt.Errorf("load programs: %w (nameward is tested on Linux 6.1 and later)", err)
 	}
 	return fmt.Errorf("load programs: %w", err)
 }

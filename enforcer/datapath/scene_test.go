@@ -192,9 +192,14 @@ func (s *scene) dial(from, to *scenePod, port uint16, within time.Duration) net.
 		must(s.t, err)
 		timeout := unix.NsecToTimeval(within.Nanoseconds())
 		must(s.t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout))
-		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(port), Addr: to.addr.As4()}); err != nil {
+		server := &unix.SockaddrInet4{Port: int(port), Addr: to.addr.As4()}
+		err = unix.Connect(fd, server)
+		for errors.Is(err, unix.EINTR) { // a signal of the Go runtime; the next call goes on waiting
+			err = unix.Connect(fd, server)
+		}
+		if err != nil {
 			unix.Close(fd)
-			if !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EAGAIN) {
+			if !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EALREADY) {
 				s.t.Fatalf("connect: %v", err)
 			}
 			return

@@ -85,7 +85,7 @@ func ready(b product.Binaries) error {
 	}
 	types, err := os.ReadFile("/proc/filesystems")
 	if err == nil && !strings.Contains(string(types), "\tbpf\n") {
-		return errors.New("this kernel has no BPF file system; use one with CONFIG_BPF_SYSCALL, 5.15 or newer")
+		return errors.New("this kernel has no BPF file system; use one with CONFIG_BPF_SYSCALL, 6.1 or newer")
 	}
 	for flag, path := range map[string]string{"coredns": b.CoreDNS, "enforcer": b.Enforcer} {
 		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
