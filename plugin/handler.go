@@ -76,8 +76,7 @@ func (n *Nameward) teach(ctx context.Context, client netip.Addr, question string
 	if len(x.addresses) == 0 {
 		return true
 	}
-	start := time.Now()
-	outcome := n.hub.Answer(ctx, client, hub.Answer{Names: x.names, Addresses: x.addresses}, n.hold)
+	outcome, waited := n.hub.Answer(ctx, client, hub.Answer{Names: x.names, Addresses: x.addresses}, n.hold)
 	if outcome == hub.IdentityLost {
 		identityLost.WithLabelValues(metrics.WithServer(ctx)).Inc()
 	}
@@ -86,7 +85,7 @@ func (n *Nameward) teach(ctx context.Context, client netip.Addr, question string
 	}
 	server := metrics.WithServer(ctx)
 	held.WithLabelValues(server).Inc()
-	holdDuration.WithLabelValues(server).Observe(time.Since(start).Seconds())
+	holdDuration.WithLabelValues(server).Observe(waited.Seconds())
 	released.WithLabelValues(server, reason(outcome)).Inc()
 	switch outcome {
 	case hub.TimedOut:

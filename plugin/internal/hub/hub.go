@@ -96,18 +96,19 @@ func (h *Hub) Interested(client netip.Addr) bool {
 }
 
 // Answer records an answer, tells the enforcers that watch the client and waits
-// for them at most hold. It returns when the client may have the answer; with a
-// hold of zero it never waits. The hub keeps no reference to a.
+// for them at most hold. It returns when the client may have the answer, and how
+// long that took; with a hold of zero it never waits. The hub keeps no reference
+// to a.
 //
 // Preconditions: a has at least one name and one address.
-func (h *Hub) Answer(ctx context.Context, client netip.Addr, a Answer, hold time.Duration) Outcome {
+func (h *Hub) Answer(ctx context.Context, client netip.Addr, a Answer, hold time.Duration) (Outcome, time.Duration) {
 	now := h.now()
 	// The journal comes before the look-up, as a new watch comes before its
 	// replay: whichever way the two cross, the enforcer hears of the answer.
 	h.journal.record(client, a, now)
 	watches := h.directory.lookup(client)
 	if watches == nil {
-		return Unwatched
+		return Unwatched, 0
 	}
 	outcome := Unwanted
 	var held []*message
@@ -128,10 +129,11 @@ func (h *Hub) Answer(ctx context.Context, client netip.Addr, a Answer, hold time
 			outcome = max(outcome, result)
 		}
 	}
-	if len(held) > 0 {
-		return h.wait(ctx, held, hold)
+	if len(held) == 0 {
+		return outcome, 0
 	}
-	return outcome
+	outcome = h.wait(ctx, held, hold)
+	return outcome, h.now() - now
 }
 
 // wait returns once every message is acknowledged, or when waiting is no longer
