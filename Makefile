@@ -26,6 +26,14 @@ bench: build ## measure, each figure against its baseline in the same run (root)
 	go build -trimpath -o bin/bench ./hack/bench
 	bin/bench -coredns bin/coredns -enforcer bin/enforcer $(ARGS)
 
+.PHONY: kernels
+kernels: ## run the kernel's tests on older Linux, emulated (Debian: qemu-system-x86 busybox-static cpio xz-utils)
+	for release in 6.1 6.12; do hack/vm/run $$release; done
+
+.PHONY: race
+race: ## run the tests with Go's race detector
+	go test -race -tags $(TAGS) -timeout 20m $(ARGS) ./enforcer/... ./plugin/...
+
 .PHONY: build
 build: ## build bin/coredns, bin/enforcer and bin/demo
 	$(BUILD) -o bin/coredns ./plugin/coredns

@@ -1,0 +1,136 @@
+// Package main is nameward's bench: it measures the figures that the project
+// promises, each beside its baseline in the same run, and prints what came out
+// next to what was promised. It knows the goals and how to measure them; it
+// judges no run by them, since a busy machine is not a broken program.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/nameward/nameward/hack/demo/product"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// limit is how long a run may take at the very most, Ctrl-C aside.
+const limit = 5 * time.Minute
+
+// run returns the exit status: 0 if everything was measured, whatever came out.
+func run(args []string, stdout *os.File, stderr io.Writer) int {
+	binaries, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err == nil {
+		err = ready(binaries)
+	}
+	if err == nil {
+		err = hideMounts()
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	t := &table{out: stdout, terminal: term.IsTerminal(int(stdout.Fd()))}
+	if err := perform(ctx, t, binaries); err != nil {
+		t.clear()
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+func parse(args []string, stderr io.Writer) (product.Binaries, error) {
+	var b product.Binaries
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&b.CoreDNS, "coredns", "", "`path` of CoreDNS, built from ./plugin/coredns")
+	flags.StringVar(&b.Enforcer, "enforcer", "", "`path` of the enforcer, built from ./enforcer")
+	if err := flags.Parse(args); err != nil {
+		return b, err
+	}
+	if flags.NArg() > 0 {
+		return b, fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
+	}
+	return b, nil
+}
+
+// ready says in one sentence what the machine lacks.
+func ready(b product.Binaries) error {
+	if os.Geteuid() != 0 {
+		return errors.New("run as root: network namespaces and eBPF programs need it")
+	}
+	for tool, install := range map[string]string{
+		"dnsperf": "install the package dnsperf",
+		"go":      "put the go command into the PATH",
+	} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return fmt.Errorf("%s is not installed; %s", tool, install)
+		}
+	}
+	types, err := os.ReadFile("/proc/filesystems")
+	if err == nil && !strings.Contains(string(types), "\tbpf\n") {
+		return errors.New("this kernel has no BPF file system; use one with CONFIG_BPF_SYSCALL, 6.1 or newer")
+	}
+	for flag, path := range map[string]string{"coredns": b.CoreDNS, "enforcer": b.Enforcer} {
+		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+			return fmt.Errorf("-%s %q is no program; run `make bench`, which builds it, or give the path of one", flag, path)
+		}
+	}
+	return nil
+}
+
+// perform measures section by section. What was measured before an error is
+// on the screen by then.
+func perform(ctx context.Context, t *table, b product.Binaries) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	began := time.Now()
+	t.heading(machine())
+	if err := measure(ctx, t, b); err != nil {
+		return err
+	}
+	t.note("took %s", time.Since(began).Round(time.Second))
+	t.summary()
+	return nil
+}
+
+func measure(ctx context.Context, t *table, b product.Binaries) error {
+	for _, section := range []func(context.Context, *table) error{kernel, matching, compiler} {
+		if err := section(ctx, t); err != nil {
+			return because(ctx, err)
+		}
+	}
+	return onStage(ctx, t, b)
+}
+
+// because says why measuring ended early: programs that were told to end
+// complain of all sorts of things.
+func because(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("not done after %s: %w", limit, err)
+	case ctx.Err() != nil:
+		return errInterrupted
+	default:
+		return err
+	}
+}
+
+var errInterrupted = errors.New("interrupted")
