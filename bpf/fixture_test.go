@@ -2,6 +2,8 @@ package bpf
 
 import (
 	"errors"
+	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"testing"
@@ -39,6 +41,25 @@ const (
 	node4        = "10.0.0.254"
 )
 
+// TestMain holds the tables of tests complete: every reason that the programs
+// can give is met by at least one row.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	whole := flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.list").Value.String() == ""
+	if code == 0 && whole && loaded {
+		for r := KernelReasonREASON_UNKNOWN + 1; r < KernelReasonREASONS; r++ {
+			if !seen[r] {
+				fmt.Fprintf(os.Stderr, "reason %d (%v): no test meets it\n", r, r)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+// loaded says that programs could be loaded here.
+var loaded bool
+
 // kernel is the loaded object with the tables of one pod.
 type kernel struct {
 	KernelObjects
@@ -69,6 +90,7 @@ func load(tb testing.TB) *kernel {
 		}
 		tb.Fatal(err)
 	}
+	loaded = true
 	tb.Cleanup(func() { k.Close() })
 	k.pod(KernelEndpoint{})
 	return k
@@ -225,12 +247,17 @@ func (k *kernel) counts(direction KernelDirection) (n [KernelReasonREASONS]uint6
 	return n
 }
 
+// seen are the reasons that some test expected and got.
+var seen [KernelReasonREASONS]bool
+
 // expect fails unless the frame is judged so.
 func (k *kernel) expect(direction KernelDirection, frame []byte, want KernelReason) {
 	k.tb.Helper()
 	verdict, reason := k.run(direction, frame)
 	if reason != want {
 		k.tb.Errorf("got reason %v, want %v", reason, want)
+	} else {
+		seen[want] = true
 	}
 	wantVerdict := int32(tcShot)
 	if want.Passes() {

@@ -247,6 +247,11 @@ func TestNames(t *testing.T) {
 			never, KernelReasonPASS_ADMIN_NAME},
 		{"a name rule of the Baseline tier accepts", free, says(func(*KernelRow) {}), baselineSays(accept(2)),
 			nameClass, never, KernelReasonPASS_BASELINE_NAME},
+		{"an Admin name rule is told apart where both tiers allow", isolated, says(func(*KernelRow) {}),
+			says(func(r *KernelRow) { r.Admin, r.NetworkPolicy = accept(2), 1 }), nameClass, never,
+			KernelReasonPASS_ADMIN_NAME},
+		{"a NetworkPolicy name does not help a pod that is not isolated", free, says(func(*KernelRow) {}), allows(2),
+			nameClass, never, KernelReasonDROP_DEFAULT},
 		{"an earlier Deny beats the name", isolated, adminSays(deny(1)), adminSays(accept(2)), nameClass, never,
 			KernelReasonDROP_ADMIN},
 		{"a later Deny does not", isolated, adminSays(deny(3)), adminSays(accept(2)), nameClass, never,
@@ -264,14 +269,24 @@ func TestNames(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			for _, peer := range []string{name4, name6} {
+			pods := []KernelEndpoint{c.pod}
+			if c.address.Admin == noRule {
+				// The short cut for policies without Admin rules
+				// changes nothing but the cost.
+				short := c.pod
+				short.Names |= namesFirst
+				pods = append(pods, short)
+			}
+			for _, pod := range pods {
 				k := load(t)
-				k.change(c.pod)
+				k.change(pod)
 				k.scene()
 				k.row(policyEg, 0, webPort, c.address)
 				k.row(policyEg, nameClass, webPort, c.byName)
-				k.grant(peer, c.class, c.expires)
-				k.expect(out, between(out, peer, tcp, 443), c.want)
+				for _, peer := range []string{name4, name6} {
+					k.grant(peer, c.class, c.expires)
+					k.expect(out, between(out, peer, tcp, 443), c.want)
+				}
 			}
 		})
 	}
