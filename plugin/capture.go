@@ -5,8 +5,9 @@ import "github.com/miekg/dns"
 // capture keeps what the next plugin writes, so that it can be held.
 type capture struct {
 	dns.ResponseWriter
-	msg *dns.Msg
-	raw []byte // the wire form, if that is what was written
+	nested nested // here to spare an allocation for each answer
+	msg    *dns.Msg
+	raw    []byte // the wire form, if that is what was written
 }
 
 // WriteMsg implements the dns.ResponseWriter interface.

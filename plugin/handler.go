@@ -42,8 +42,8 @@ func (n *Nameward) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Ms
 	}
 	// What the client asked, before any plugin rewrites the request in place.
 	question := r.Question[0].Name
-	c := &capture{ResponseWriter: w}
-	rcode, err := plugin.NextOrFailure(n.Name(), n.Next, context.WithValue(ctx, nestedKey{}, true), c, r)
+	c := &capture{ResponseWriter: w, nested: nested{ctx}}
+	rcode, err := plugin.NextOrFailure(n.Name(), n.Next, &c.nested, c, r)
 	if c.msg == nil {
 		// An upstream failure, for one, is written by the server, after us.
 		return rcode, err
@@ -58,11 +58,22 @@ func (n *Nameward) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Ms
 	return rcode, err
 }
 
-// nestedKey marks the context below this plugin. Some plugins (dns64, file,
-// kubernetes) put questions of their own to the whole chain in the client's
-// name. The client sees none of those answers, and must not learn from them: the
-// target of a CNAME, for one, would look like a name that it asked for.
+// nested is the context that the plugins below this one get, marked as such. Some
+// of them (dns64, file, kubernetes) put questions of their own to the whole
+// chain in the client's name. The client sees none of those answers, and must
+// not learn from them: the target of a CNAME, for one, would look like a name
+// that it asked for.
+type nested struct{ context.Context }
+
 type nestedKey struct{}
+
+// Value implements the context.Context interface.
+func (n *nested) Value(key any) any {
+	if key == (nestedKey{}) {
+		return true
+	}
+	return n.Context.Value(key)
+}
 
 // teach passes on what the client learns from msg, holds it as long as it has
 // to be held, and reports whether the client may have it.
