@@ -123,6 +123,13 @@ func (k *kernel) pod(e KernelEndpoint) {
 
 func (k *kernel) endpoint(e KernelEndpoint) {
 	k.tb.Helper()
+	e.Own = [2]KernelAddress{address(pod4), address(pod6)}
+	k.bare(e)
+}
+
+// bare makes an endpoint whose addresses are as given.
+func (k *kernel) bare(e KernelEndpoint) {
+	k.tb.Helper()
 	e.Id, e.Slot = podID, podSlot
 	must(k.tb, k.Endpoints.Put(uint32(podSlot), KernelViews{View: [2]KernelEndpoint{e, e}}))
 }

@@ -83,6 +83,7 @@ type KernelEndpoint struct {
 	Isolated     [2]uint8
 	DefaultAllow uint8
 	Names        uint8
+	Own          [2]KernelAddress
 }
 
 type KernelFlow struct {

@@ -12,8 +12,8 @@ func TestLayout(t *testing.T) {
 		name      string
 		got, want uintptr
 	}{
-		{"endpoint", unsafe.Sizeof(KernelEndpoint{}), 32},
-		{"views", unsafe.Sizeof(KernelViews{}), 72},
+		{"endpoint", unsafe.Sizeof(KernelEndpoint{}), 64},
+		{"views", unsafe.Sizeof(KernelViews{}), 136},
 		{"place", unsafe.Sizeof(KernelPlace{}), 8},
 		{"peer", unsafe.Sizeof(KernelPeer{}), 16},
 		{"prefix_key", unsafe.Sizeof(KernelPrefixKey{}), 20},

@@ -116,8 +116,8 @@ static __always_inline judgement judge_transport(struct __sk_buff *skb, const st
 	judgement = known(endpoint, table, passage);
 	if (judgement)
 		return judgement;
-	if (same(&packet->source, &packet->destination))
-		return judged(PASS_SELF, NO_RULE); // P19
+	if (is_self(endpoint, packet))
+		return judged(PASS_SELF, NO_RULE);
 	if (is_icmp_error(packet) && related(skb, endpoint, packet, passage->direction))
 		return judged(PASS_RELATED, NO_RULE);
 	return admit(endpoint, table, passage);

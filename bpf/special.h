@@ -120,6 +120,16 @@ static __always_inline int same(const union address *a, const union address *b)
 	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
 }
 
+// P19. That both fields hold one address proves nothing: a pod may forge them.
+static __always_inline int is_self(const struct endpoint *endpoint, const struct packet *packet)
+{
+	union address none = {};
+
+	if (!same(&packet->source, &packet->destination) || same(&packet->source, &none))
+		return 0;
+	return same(&packet->source, &endpoint->own[0]) || same(&packet->source, &endpoint->own[1]);
+}
+
 // Does the error quote a connection of this pod that is still allowed? The
 // quoted packet went the other way: the address that the error is sent to (or,
 // from a pod, sent by) must be its own end of it, or anybody could claim it.

@@ -76,6 +76,8 @@ union address {
 	__u64 half[2];
 };
 
+#define OWN_ADDRESSES 2 // one of each family
+
 // A pod of this node.
 struct endpoint {
 	__u64 id;		  // 0: the slot is free
@@ -84,6 +86,8 @@ struct endpoint {
 	__u8 isolated[DIRECTIONS];
 	__u8 default_allow;
 	__u8 names; // bits below
+	// Its addresses, zero where it has fewer. Of more, the others are peers.
+	union address own[OWN_ADDRESSES];
 };
 
 enum {

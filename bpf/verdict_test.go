@@ -193,12 +193,24 @@ func TestLocalNode(t *testing.T) {
 	k.expect(out, between(out, node4, tcp, 443), KernelReasonDROP_ADMIN)
 }
 
-// TestSelf: a pod's own address is never policed (P19).
+// TestSelf: a pod's own address is never policed (P19), and no other passes as
+// its own: a pod that can forge packets would write one address into both
+// fields, and be past its policy.
 func TestSelf(t *testing.T) {
 	k := load(t)
 	k.change(isolated)
 	k.expect(out, between(out, pod4, tcp, 443), KernelReasonPASS_SELF)
+	k.expect(out, between(out, pod6, udp, 443), KernelReasonPASS_SELF)
 	k.expect(in, between(in, pod6, udp, 443), KernelReasonPASS_SELF)
+	for _, d := range []KernelDirection{out, in} {
+		k.expect(d, v4(ip4(far4, far4, udp, nil, udpHeader(40000, 443))), KernelReasonDROP_NETWORK_POLICY)
+		k.expect(d, v6(ip6(far6, far6, udp, udpHeader(40000, 443))), KernelReasonDROP_NETWORK_POLICY)
+		k.expect(d, v6(ip6("::", "::", udp, udpHeader(40000, 443))), KernelReasonDROP_NETWORK_POLICY)
+	}
+	bare := isolated
+	bare.Own = [2]KernelAddress{}
+	k.bare(bare)
+	k.expect(out, between(out, pod4, tcp, 443), KernelReasonDROP_NETWORK_POLICY)
 }
 
 // TestPortClasses: the destination port decides, of the right protocol, in each

@@ -45,7 +45,12 @@ func kernelPeer(p policy.Peer) bpf.KernelPeer {
 }
 
 func kernelEndpoint(id policy.EndpointID, slot uint32, e policy.Endpoint) bpf.KernelEndpoint {
+	var own [2]bpf.KernelAddress
+	for i, a := range e.Addresses[:min(len(e.Addresses), len(own))] {
+		own[i] = kernelAddress(a)
+	}
 	return bpf.KernelEndpoint{
+		Own:          own,
 		Id:           uint64(id),
 		Policy:       [2]uint64{uint64(e.Ingress.Policy), uint64(e.Egress.Policy)},
 		Slot:         slot,

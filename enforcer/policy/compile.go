@@ -2,6 +2,7 @@ package policy
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -101,14 +102,26 @@ func (c *Compiled) addEndpoints(book *rulebook) {
 		c.isolations[id] = isolation{s.isolating(Ingress), s.isolating(Egress)}
 		c.egress[id] = out
 		c.Tables.Endpoints[id] = Endpoint{
-			Pod:      p.Ref,
-			Ingress:  Attachment{c.add(in, bad), len(c.isolations[id].ingress) > 0},
-			Egress:   Attachment{c.add(out, bad), len(c.isolations[id].egress) > 0},
-			Default:  w.Default,
-			Patterns: out.patterns(),
+			Pod:       p.Ref,
+			Addresses: own(p),
+			Ingress:   Attachment{c.add(in, bad), len(c.isolations[id].ingress) > 0},
+			Egress:    Attachment{c.add(out, bad), len(c.isolations[id].egress) > 0},
+			Default:   w.Default,
+			Patterns:  out.patterns(),
 		}
 	}
 	c.closePolicies(bad)
+}
+
+// own are the pod's addresses as packets show them, sorted: a change of their
+// order in the API is no change.
+func own(p *Pod) []netip.Addr {
+	var all []netip.Addr
+	for _, a := range p.Addresses {
+		all = append(all, plain(a))
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
 }
 
 // closeEndpoint denies everything to two pods that cannot be told apart.

@@ -55,9 +55,11 @@ type Tables struct {
 
 // Endpoint is one pod of this node as the kernel sees it.
 type Endpoint struct {
-	Pod     PodRef
-	Ingress Attachment
-	Egress  Attachment
+	Pod PodRef
+	// Addresses are the pod's own, which it may always reach (P19).
+	Addresses []netip.Addr
+	Ingress   Attachment
+	Egress    Attachment
 	// Default decides where no tier does (SEMANTICS P7).
 	Default Verdict
 	// Patterns are the name patterns of the pod's rules in canonical form

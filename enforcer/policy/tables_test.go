@@ -229,3 +229,20 @@ func TestPrecedence(t *testing.T) {
 		t.Error("closing must beat every rule")
 	}
 }
+
+// TestOwnAddresses: a pod's endpoint has its addresses of both families, in one
+// form and order however the API gives them (P19, P20).
+func TestOwnAddresses(t *testing.T) {
+	four, six := netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("fd00::7")
+	want := []netip.Addr{four, six}
+	mapped := netip.AddrFrom16(four.As16())
+	for _, given := range [][]netip.Addr{{four, six}, {six, four}, {six, mapped}} {
+		w := &World{Node: "n", Default: Deny, Pods: []Pod{{
+			Ref: PodRef{Namespace: "a", Name: "p", UID: "u"}, Node: "n", Addresses: given,
+		}}}
+		got := Compile(w).Tables.Endpoints[EndpointOf("u")].Addresses
+		if !slices.Equal(got, want) {
+			t.Errorf("addresses %v: got %v, want %v", given, got, want)
+		}
+	}
+}
