@@ -163,6 +163,38 @@ func TestNoState(t *testing.T) {
 	k.expect(out, between(out, far4, tcp, 443), KernelReasonDROP_NO_STATE)
 }
 
+// TestNeighbourDiscoveryCarriesNothing: what leaves the link is no discovery,
+// whatever its type says; neighbours at global addresses get the bare question.
+func TestNeighbourDiscoveryCarriesNothing(t *testing.T) {
+	bare, filled := make([]byte, 32), make([]byte, 400)
+	cases := []struct {
+		name        string
+		kind        byte
+		destination string
+		hops        byte
+		body        []byte
+		want        KernelReason
+	}{
+		{"a neighbour is asked at its global address", 135, far6, 255, bare, KernelReasonPASS_NEIGHBOUR},
+		{"a neighbour is answered at its global address", 136, far6, 255, bare, KernelReasonPASS_NEIGHBOUR},
+		{"a question to a global address carries data", 135, far6, 255, filled, KernelReasonDROP_NEIGHBOUR},
+		{"an answer to a global address carries data", 136, far6, 255, filled, KernelReasonDROP_NEIGHBOUR},
+		{"a question to a wider group", 135, "ff0e::1", 255, bare, KernelReasonDROP_NEIGHBOUR},
+		{"routers are asked for at a global address", 133, far6, 255, nil, KernelReasonDROP_NEIGHBOUR},
+		{"groups are reported to a global address", 143, far6, 1, filled, KernelReasonDROP_NEIGHBOUR},
+		{"many groups are reported on the link", 143, "ff02::16", 1, filled, KernelReasonPASS_NEIGHBOUR},
+		{"the router is asked at its link-local address", 135, "fe80::1", 255, bare, KernelReasonPASS_NEIGHBOUR},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			k := load(t)
+			k.change(isolated)
+			message := slices.Concat(icmpHeader(c.kind, 0), c.body)
+			k.expect(out, v6(ip6(pod6, c.destination, icmpv6, message, hopLimit(c.hops))), c.want)
+		})
+	}
+}
+
 // TestNeighbourDiscovery works under default deny, on the link only, and pods
 // play hosts, not routers (D4).
 func TestNeighbourDiscovery(t *testing.T) {

@@ -21,12 +21,36 @@
 #define ND_HOP_LIMIT 255
 #define MLD_HOP_LIMIT 1
 
-// Neighbour discovery and multicast listeners stay on the link, which their hop
-// limit proves; pods play the host's part only, the node either (D4). Returns 0
-// where the packet is neither.
+// A solicitation or advertisement: 24 bytes, a link-layer address and a nonce
+// (RFC 4861, RFC 3971).
+#define ND_NEIGHBOUR_BYTES 40
+
+static __always_inline int on_link(const union address *address)
+{
+	return (address->byte[0] == 0xfe && (address->byte[1] & 0xc0) == 0x80) || // fe80::/10
+	       (address->byte[0] == 0xff && (address->byte[1] & 0x0f) <= 2);	  // ff02::/16 and narrower
+}
+
+// What goes to an address of the link alone, and proves by its hop limit that
+// it was not forwarded. Neighbours also ask each other at global addresses
+// (unreachability detection); whoever forwards such a packet off the link must
+// not carry more than its own fields.
+static __always_inline int stays(const struct packet *packet, int neighbours, __u8 hop_limit)
+{
+	if (packet->hop_limit != hop_limit)
+		return 0;
+	if (on_link(&packet->destination))
+		return 1;
+	return neighbours && packet->destination.byte[0] != 0xff &&
+	       packet->end - packet->transport <= ND_NEIGHBOUR_BYTES;
+}
+
+// Neighbour discovery and multicast listeners (D4); pods play the host's part
+// only. Returns 0 where the packet is neither.
 static __always_inline int neighbour(const struct packet *packet, __u32 direction)
 {
 	__u8 hop_limit = ND_HOP_LIMIT;
+	int neighbours = 0;
 
 	if (packet->version != 6 || packet->protocol != IPPROTO_ICMPV6 || packet->fragment != WHOLE)
 		return 0;
@@ -37,8 +61,10 @@ static __always_inline int neighbour(const struct packet *packet, __u32 directio
 			return DROP_NEIGHBOUR;
 		break;
 	case ND_ROUTER_SOLICITATION:
+		break;
 	case ND_NEIGHBOUR_SOLICITATION:
 	case ND_NEIGHBOUR_ADVERTISEMENT:
+		neighbours = 1;
 		break;
 	case MLD_QUERY:
 		if (direction != INGRESS)
@@ -53,7 +79,10 @@ static __always_inline int neighbour(const struct packet *packet, __u32 directio
 	default:
 		return 0;
 	}
-	return packet->hop_limit == hop_limit ? PASS_NEIGHBOUR : DROP_NEIGHBOUR;
+	// Into the pod a router may answer at the pod's global address.
+	if (direction == INGRESS && packet->hop_limit == hop_limit)
+		return PASS_NEIGHBOUR;
+	return stays(packet, neighbours, hop_limit) ? PASS_NEIGHBOUR : DROP_NEIGHBOUR;
 }
 
 #define ICMP_ECHO_REQUEST_V4 8
