@@ -272,6 +272,8 @@ func TestErrorsFromPod(t *testing.T) {
 	k.expect(out, closed, KernelReasonDROP_NETWORK_POLICY)
 	k.expect(in, v4(asked), KernelReasonPASS_NETWORK_POLICY)
 	k.expect(out, closed, KernelReasonPASS_RELATED)
+	elsewhere := v4(ip4(pod4, "203.0.113.8", icmp, nil, slices.Concat(icmpHeader(3, 3), asked)))
+	k.expect(out, elsewhere, KernelReasonDROP_NETWORK_POLICY)
 }
 
 // TestOwnTable: state of one pod never helps another (D5): each slot has a table

@@ -159,9 +159,10 @@ static __always_inline int is_self(const struct endpoint *endpoint, const struct
 	return same(&packet->source, &endpoint->own[0]) || same(&packet->source, &endpoint->own[1]);
 }
 
-// Does the error quote a connection of this pod that is still allowed? The
-// quoted packet went the other way: the address that the error is sent to (or,
-// from a pod, sent by) must be its own end of it, or anybody could claim it.
+// Does the error quote a connection of this pod that is still allowed? An error
+// goes to the source of the packet it quotes (RFC 1122, 3.2.2): a pod must not
+// send what it likes to anybody by quoting a connection with somebody else, nor
+// be sent another pod's.
 __noinline int related(struct __sk_buff *skb, const struct endpoint *endpoint, const struct packet *error,
 		       __u32 direction)
 {
@@ -180,8 +181,7 @@ __noinline int related(struct __sk_buff *skb, const struct endpoint *endpoint, c
 		return 0;
 	if (quoted.fragment == LATER_FRAGMENT || is_icmp_error(&quoted))
 		return 0;
-	if (direction == INGRESS ? !same(&quoted.source, &error->destination)
-				 : !same(&quoted.destination, &error->source))
+	if (!same(&quoted.source, &error->destination))
 		return 0;
 	flow_of(&quoted, quoted_direction, &flow);
 	slot = endpoint->slot;
