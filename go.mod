@@ -142,7 +142,6 @@ require (
 
 tool (
 	github.com/cilium/ebpf/cmd/bpf2go
-	golang.org/x/tools/cmd/stringer
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	google.golang.org/protobuf/cmd/protoc-gen-go
 	gotest.tools/gotestsum

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -71,9 +70,6 @@ func parse(args []string, stderr io.Writer) (product.Binaries, error) {
 
 // ready says in one sentence what the machine lacks.
 func ready(b product.Binaries) error {
-	if os.Geteuid() != 0 {
-		return errors.New("run as root: network namespaces and eBPF programs need it")
-	}
 	for tool, install := range map[string]string{
 		"dnsperf": "install the package dnsperf",
 		"go":      "put the go command into the PATH",
@@ -82,16 +78,7 @@ func ready(b product.Binaries) error {
 			return fmt.Errorf("%s is not installed; %s", tool, install)
 		}
 	}
-	types, err := os.ReadFile("/proc/filesystems")
-	if err == nil && !strings.Contains(string(types), "\tbpf\n") {
-		return errors.New("this kernel has no BPF file system; use one with CONFIG_BPF_SYSCALL, 6.1 or newer")
-	}
-	for flag, path := range map[string]string{"coredns": b.CoreDNS, "enforcer": b.Enforcer} {
-		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
-			return fmt.Errorf("-%s %q is no program; run `make bench`, which builds it, or give the path of one", flag, path)
-		}
-	}
-	return nil
+	return b.Ready("bench")
 }
 
 // perform measures section by section. What was measured before an error is

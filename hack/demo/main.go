@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -40,7 +39,7 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 		return 0
 	}
 	if err == nil {
-		err = ready(options.binaries)
+		err = options.binaries.Ready("demo")
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "demo:", err)
@@ -76,23 +75,6 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
 	}
 	return o, nil
-}
-
-// ready says in one sentence what the machine lacks.
-func ready(b product.Binaries) error {
-	if os.Geteuid() != 0 {
-		return errors.New("run as root: network namespaces and eBPF programs need it")
-	}
-	types, err := os.ReadFile("/proc/filesystems")
-	if err == nil && !strings.Contains(string(types), "\tbpf\n") {
-		return errors.New("this kernel has no BPF file system; use one with CONFIG_BPF_SYSCALL, 6.1 or newer")
-	}
-	for flag, path := range map[string]string{"coredns": b.CoreDNS, "enforcer": b.Enforcer} {
-		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
-			return fmt.Errorf("-%s %q is no program; run `make demo`, which builds it, or give the path of one", flag, path)
-		}
-	}
-	return nil
 }
 
 // perform builds the scene, tells the story and removes all of it.

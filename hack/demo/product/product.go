@@ -23,6 +23,25 @@ const NodeName = "demo"
 // Binaries are the programs' paths.
 type Binaries struct{ CoreDNS, Enforcer string }
 
+// Ready says in one sentence what the machine lacks to run them. Target is the
+// make target that builds them.
+func (b Binaries) Ready(target string) error {
+	if os.Geteuid() != 0 {
+		return errors.New("run as root: network namespaces and eBPF programs need it")
+	}
+	types, err := os.ReadFile("/proc/filesystems")
+	if err == nil && !strings.Contains(string(types), "\tbpf\n") {
+		return errors.New("this kernel has no BPF file system; use one with CONFIG_BPF_SYSCALL, 6.1 or newer")
+	}
+	for flag, path := range map[string]string{"coredns": b.CoreDNS, "enforcer": b.Enforcer} {
+		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+			return fmt.Errorf("-%s %q is no program; run `make %s`, which builds it, or give the path of one",
+				flag, path, target)
+		}
+	}
+	return nil
+}
+
 // Product owns the programs of one run and their folder.
 type Product struct {
 	binaries Binaries
