@@ -42,8 +42,7 @@ func eventually(tb testing.TB, what string, holds func() bool) {
 func TestSessionGreetsSubscribesAndFollowsChanges(t *testing.T) {
 	path, target := socketPath(t)
 	srv := listenUnix(t, path, nil)
-	c := start(t, config(target))
-	c.Subscribe([]Watch{{Addresses: []netip.Addr{pod1}, Patterns: []string{"example.com"}}})
+	c := start(t, config(target), Watch{Addresses: []netip.Addr{pod1}, Patterns: []string{"example.com"}})
 
 	s := srv.accept(t)
 	hello := &stream.Hello{Version: stream.Version, Node: "node-1", NodeAddresses: [][]byte{node.AsSlice()}}
