@@ -284,6 +284,7 @@ func TestUnreadStreamIsBounded(t *testing.T) {
 	e.Watch(pod.String(), "*.example.org")
 	enforcertest.Await(t, "the watch is placed", func() bool { return h.Watched() == 1 })
 	held := ask(h, pod, answer("held.example.org", 60, "192.0.2.1"), forever)
+	enforcertest.Await(t, "the held answer is told", func() bool { return h.Stats().Live.Load() > 0 })
 	for i := 0; h.Sessions() == 1; i++ {
 		if i > 10*maxPending {
 			t.Fatal("the session goes on")
