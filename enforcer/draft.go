@@ -45,7 +45,7 @@ func newDraft(node string, base manifests.Settings, s *manifests.Snapshot, aroun
 	}
 	d.problems = problems(s, d.compiled)
 	for i := range world.Pods {
-		if pod := &world.Pods[i]; pod.Node == node {
+		if pod := world.Pods[i]; pod.Node == node {
 			d.place(pod, s.Interfaces[pod.Ref.UID])
 		}
 	}

@@ -47,8 +47,8 @@ func named(names []string, ports ...uint16) policy.Rule {
 func worldOf(rules ...policy.Rule) *policy.World {
 	return &policy.World{
 		Node: "node-1", Default: policy.Deny,
-		Pods: []policy.Pod{{Ref: podRef, Node: "node-1", Addresses: []netip.Addr{podAddr}}},
-		Policies: []policy.Policy{{
+		Pods: []*policy.Pod{{Ref: podRef, Node: "node-1", Addresses: []netip.Addr{podAddr}}},
+		Policies: []*policy.Policy{{
 			Ref:  policy.PolicyRef{Group: "networking.k8s.aws", Kind: "ApplicationNetworkPolicy", Namespace: "app", Name: "names"},
 			Tier: policy.TierNetworkPolicy, Subject: policy.PodSelector{Namespace: "app"},
 			Egress: &policy.Section{Rules: rules},

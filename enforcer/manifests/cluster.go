@@ -74,5 +74,5 @@ func (r *reading) service(o *object) {
 	for i, ip := range s.Spec.ClusterIPs {
 		add(fmt.Sprintf("spec.clusterIPs[%d]", i), ip)
 	}
-	r.snapshot.Services = append(r.snapshot.Services, policy.Service{Namespace: s.Namespace, Name: s.Name, Addresses: all})
+	r.snapshot.Services = append(r.snapshot.Services, &policy.Service{Namespace: s.Namespace, Name: s.Name, Addresses: all})
 }

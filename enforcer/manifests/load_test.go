@@ -110,11 +110,11 @@ func TestLoadCluster(t *testing.T) {
 	check(t, "P14: nodes with all their addresses", s.Nodes, []policy.Node{
 		{Name: "n1", Labels: labels.Set{"zone": "a"}, Addresses: []netip.Addr{ip("192.0.2.1"), ip("2001:db8::1")}},
 	})
-	check(t, "services with their addresses, once each", s.Services, []policy.Service{
+	check(t, "services with their addresses, once each", s.Services, []*policy.Service{
 		{Namespace: "app", Name: "web", Addresses: []netip.Addr{ip("10.96.0.1"), ip("fd00::1")}},
 		{Namespace: "app", Name: "headless"},
 	})
-	check(t, "P10, P16, P17, P20: pods", s.Pods, []policy.Pod{
+	check(t, "P10, P16, P17, P20: pods", s.Pods, []*policy.Pod{
 		{
 			Ref: policy.PodRef{Namespace: "app", Name: "a", UID: "6f1c"}, Labels: labels.Set{"role": "backend"},
 			Node: "n1", Addresses: []netip.Addr{ip("10.0.0.1"), ip("fd01::1")}, Interface: "veth-a",

@@ -141,7 +141,7 @@ func (r *reading) checkPods() {
 	uids, addresses, interfaces := map[string]podPlace{}, map[netip.Addr]podPlace{}, map[[2]string]podPlace{}
 	for _, p := range r.pods {
 		clash(r, uids, p.pod.Ref.UID, p, "metadata.uid", "uid "+p.pod.Ref.UID)
-		r.snapshot.Pods = append(r.snapshot.Pods, *p.pod)
+		r.snapshot.Pods = append(r.snapshot.Pods, p.pod)
 		if p.pod.Finished || p.pod.HostNetwork {
 			continue
 		}

@@ -100,7 +100,7 @@ func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.P
 		return
 	}
 	converted, problems := into(source, unknown...)
-	r.snapshot.Policies = append(r.snapshot.Policies, converted)
+	r.snapshot.Policies = append(r.snapshot.Policies, &converted)
 	for _, p := range problems {
 		r.snapshot.Problems = append(r.snapshot.Problems, Problem{Problem: p, File: o.file, Line: lineOf(o.node, p.Field)})
 	}

@@ -13,9 +13,9 @@ type Snapshot struct {
 	// in, each with the label kubernetes.io/metadata.name.
 	Namespaces map[string]labels.Set
 	Nodes      []policy.Node
-	Pods       []policy.Pod
-	Services   []policy.Service
-	Policies   []policy.Policy
+	Pods       []*policy.Pod
+	Services   []*policy.Service
+	Policies   []*policy.Policy
 	// Interfaces are the host-side interfaces of pods, by UID, where the
 	// annotation nameward.io/interface names one. Finished and hostNetwork
 	// pods have none.

@@ -16,7 +16,7 @@ func TestTablesAgreeWithRules(t *testing.T) {
 		w := drawWorld(t)
 		c := Compile(w)
 		for i := range w.Pods {
-			p := &w.Pods[i]
+			p := w.Pods[i]
 			_, policed := c.Tables.Endpoints[EndpointOf(p.Ref.UID)]
 			if want := p.Node == w.Node && !p.HostNetwork && !p.Finished; policed != want {
 				t.Fatalf("pod %v is an endpoint: got %v, want %v", p.Ref, policed, want)

@@ -27,13 +27,13 @@ func bigWorld() *World {
 		w.Nodes = append(w.Nodes, Node{fmt.Sprint("node-", i), nil, []netip.Addr{netip.AddrFrom4([4]byte{192, 168, 0, byte(i + 1)})}})
 	}
 	for i := range 10000 {
-		w.Pods = append(w.Pods, bigPod(i))
+		w.Pods = append(w.Pods, new(bigPod(i)))
 	}
 	for i := range 1960 {
-		w.Policies = append(w.Policies, bigNetworkPolicy(i))
+		w.Policies = append(w.Policies, new(bigNetworkPolicy(i)))
 	}
 	for i := range 40 {
-		w.Policies = append(w.Policies, bigClusterPolicy(i))
+		w.Policies = append(w.Policies, new(bigClusterPolicy(i)))
 	}
 	return w
 }
@@ -152,7 +152,7 @@ func BenchmarkTransition(b *testing.B) {
 	w := bigWorld()
 	from := Compile(w)
 	next := *w
-	next.Policies = append(next.Policies[:len(next.Policies):len(next.Policies)], bigClusterPolicy(41))
+	next.Policies = append(next.Policies[:len(next.Policies):len(next.Policies)], new(bigClusterPolicy(41)))
 	to := Compile(&next)
 	b.ReportAllocs()
 	var t *Tables
@@ -167,9 +167,9 @@ func BenchmarkNext(b *testing.B) {
 	w := bigWorld()
 	from := Compile(w)
 	next := *w
-	more := w.Pods[500]
+	more := *w.Pods[500]
 	more.Ref.Name, more.Ref.UID, more.Addresses = "more", "more", addrs("10.1.0.1")
-	next.Pods = append(next.Pods[:len(next.Pods):len(next.Pods)], more)
+	next.Pods = append(next.Pods[:len(next.Pods):len(next.Pods)], &more)
 	b.ReportAllocs()
 	for b.Loop() {
 		Transition(from, from.Next(&next))
@@ -188,7 +188,7 @@ func BenchmarkNameRows(b *testing.B) {
 
 func BenchmarkEvaluate(b *testing.B) {
 	w := bigWorld()
-	f := Flow{Direction: Egress, Pod: &w.Pods[0], Peer: netip.MustParseAddr("20.0.0.1"), Protocol: protocolTCP, Port: 443}
+	f := Flow{Direction: Egress, Pod: w.Pods[0], Peer: netip.MustParseAddr("20.0.0.1"), Protocol: protocolTCP, Port: 443}
 	b.ReportAllocs()
 	for b.Loop() {
 		Evaluate(w, f)

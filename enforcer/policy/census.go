@@ -40,7 +40,7 @@ func takeCensus(w *World) *census {
 	known := make(map[string]int32, len(w.Pods))
 	var key []byte
 	for i := range w.Pods {
-		p := &w.Pods[i]
+		p := w.Pods[i]
 		if !p.live() || len(p.Addresses) == 0 {
 			continue
 		}

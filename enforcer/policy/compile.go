@@ -49,7 +49,7 @@ func compile(w *World, short shorten, before *Compiled) *Compiled {
 		isolations: map[EndpointID]isolation{},
 	}
 	for i := range w.Policies {
-		c.Problems = append(c.Problems, problemsOf(&w.Policies[i])...)
+		c.Problems = append(c.Problems, problemsOf(w.Policies[i])...)
 	}
 	c.addEndpoints(newRulebook(w, census))
 	peers, ports := setsOf(c.policies)
@@ -85,7 +85,7 @@ func (c *Compiled) addEndpoints(book *rulebook) {
 	w := c.census.world
 	var pods []*Pod
 	for i := range w.Pods {
-		if p := &w.Pods[i]; p.Node == w.Node && p.live() {
+		if p := w.Pods[i]; p.Node == w.Node && p.live() {
 			pods = append(pods, p)
 		}
 	}

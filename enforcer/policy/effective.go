@@ -67,7 +67,7 @@ func newRulebook(w *World, c *census) *rulebook {
 		lists:    map[digest]*tierList{},
 	}
 	for i := range w.Policies {
-		b.policies = append(b.policies, &w.Policies[i])
+		b.policies = append(b.policies, w.Policies[i])
 	}
 	slices.SortStableFunc(b.policies, func(x, y *Policy) int { return comparePolicyRefs(x.Ref, y.Ref) })
 	for _, d := range []Direction{Ingress, Egress} {

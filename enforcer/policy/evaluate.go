@@ -131,7 +131,7 @@ func (v *view) first(t Tier) (hit, bool) {
 	var best hit
 	found := false
 	for i := range v.world.Policies {
-		p := &v.world.Policies[i]
+		p := v.world.Policies[i]
 		known := p.Tier == TierNetworkPolicy || p.Tier == TierBaseline
 		if p.Tier != t && (known || t != TierAdmin) || !v.isSubject(p) {
 			continue
@@ -182,7 +182,7 @@ func (v *view) tries(a, b *hit) int {
 func (v *view) isolating() []*Policy {
 	var by []*Policy
 	for i := range v.world.Policies {
-		p := &v.world.Policies[i]
+		p := v.world.Policies[i]
 		if p.Tier == TierNetworkPolicy && p.section(v.flow.Direction) != nil && v.isSubject(p) {
 			by = append(by, p)
 		}

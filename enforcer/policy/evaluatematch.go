@@ -133,7 +133,7 @@ func (v *view) isImpliedDNS(r *Rule) bool {
 func (v *view) peerPods() []*Pod {
 	var found []*Pod
 	for i := range v.world.Pods {
-		p := &v.world.Pods[i]
+		p := v.world.Pods[i]
 		if !p.HostNetwork && !p.Finished && holds(p.Addresses, v.flow.Peer) {
 			found = append(found, p)
 		}

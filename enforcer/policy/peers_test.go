@@ -81,7 +81,7 @@ func TestNodesAndSelf(t *testing.T) {
 	all := cluster(TierAdmin, 9, "rest", deny())
 	all.Ingress = all.Egress
 	w := scene(cluster(TierAdmin, 1, "nodes", accept(nodes("zone=west")), accept(podsOf("", "app=host")), accept(podsOf("", "app=db"))), all)
-	w.Pods = append(w.Pods, Pod{Ref: PodRef{"lab", "host", "host"}, Node: "n1", HostNetwork: true,
+	w.Pods = append(w.Pods, &Pod{Ref: PodRef{"lab", "host", "host"}, Node: "n1", HostNetwork: true,
 		Labels: w.Pods[0].Labels, Addresses: addrs("192.168.0.1", "10.7.7.7")})
 	w.Pods[3].Labels = map[string]string{"app": "host"}
 	c := judgeAll(t, w, []packet{

@@ -21,7 +21,7 @@ func scene(policies ...Policy) *World {
 			{"n1", labels.Set{"zone": "east"}, addrs("192.168.0.1", "fd01::1")},
 			{"n2", labels.Set{"zone": "west"}, addrs("192.168.0.2", "203.0.113.2")},
 		},
-		Pods: []Pod{
+		Pods: []*Pod{
 			{Ref: PodRef{"shop", "web", "web"}, Node: "n1", Labels: labels.Set{"app": "web"},
 				Addresses: addrs("10.0.0.1", "fd00::1"),
 				Ports:     []NamedPort{{"http", protocolTCP, 8080}, {"dns", protocolUDP, 53}, {"dns", protocolTCP, 53}}},
@@ -30,8 +30,16 @@ func scene(policies ...Policy) *World {
 			{Ref: PodRef{"lab", "probe", "probe"}, Node: "n1", Labels: labels.Set{"app": "probe"},
 				Addresses: addrs("10.0.1.1", "fd00::3"), Ports: []NamedPort{{"http", protocolTCP, 7070}}},
 		},
-		Policies: policies,
+		Policies: pointers(policies),
 	}
+}
+
+func pointers[T any](all []T) []*T {
+	var out []*T
+	for i := range all {
+		out = append(out, &all[i])
+	}
+	return out
 }
 
 // cluster is an upstream ClusterNetworkPolicy for all pods, egress only.
@@ -163,7 +171,7 @@ func (p packet) flow(t *testing.T, w *World) Flow {
 	}
 	for i := range w.Pods {
 		if w.Pods[i].Ref.Name == p.pod {
-			f.Pod = &w.Pods[i]
+			f.Pod = w.Pods[i]
 		}
 	}
 	if f.Pod == nil {

@@ -135,7 +135,7 @@ func TestCollisionsAreClosed(t *testing.T) {
 		w := drawWorld(t)
 		sound, c := Compile(w), compile(w, weak, nil)
 		for i := range w.Pods {
-			p := &w.Pods[i]
+			p := w.Pods[i]
 			ep := EndpointOf(p.Ref.UID)
 			if _, policed := c.Tables.Endpoints[ep]; !policed {
 				continue
@@ -237,7 +237,7 @@ func TestOwnAddresses(t *testing.T) {
 	want := []netip.Addr{four, six}
 	mapped := netip.AddrFrom16(four.As16())
 	for _, given := range [][]netip.Addr{{four, six}, {six, four}, {six, mapped}} {
-		w := &World{Node: "n", Default: Deny, Pods: []Pod{{
+		w := &World{Node: "n", Default: Deny, Pods: []*Pod{{
 			Ref: PodRef{Namespace: "a", Name: "p", UID: "u"}, Node: "n", Addresses: given,
 		}}}
 		got := Compile(w).Tables.Endpoints[EndpointOf("u")].Addresses

@@ -42,45 +42,45 @@ func TestTransitionOfWorlds(t *testing.T) {
 	})
 }
 
-func changePolicies(t *rapid.T, policies []Policy) []Policy {
-	var out []Policy
+func changePolicies(t *rapid.T, policies []*Policy) []*Policy {
+	var out []*Policy
 	for i := range policies {
 		switch count(t, "change", 0, 5) {
 		case 0: // removed
 		case 1:
-			p := policies[i]
+			p := *policies[i]
 			p.Priority = int32(count(t, "new priority", 0, 2))
-			out = append(out, p)
+			out = append(out, &p)
 		case 2:
-			p := policies[i]
+			p := *policies[i]
 			p.Egress = drawSection(t, &p, Egress)
-			out = append(out, p)
+			out = append(out, &p)
 		default:
 			out = append(out, policies[i])
 		}
 	}
 	for i := range count(t, "more", 0, 3) {
-		out = append(out, drawPolicy(t, 100+i))
+		out = append(out, new(drawPolicy(t, 100+i)))
 	}
 	return out
 }
 
-func changePods(t *rapid.T, pods []Pod) []Pod {
-	var out []Pod
+func changePods(t *rapid.T, pods []*Pod) []*Pod {
+	var out []*Pod
 	for i := range pods {
-		p := pods[i]
+		p := *pods[i]
 		switch count(t, "change", 0, 4) {
 		case 0:
 			continue
 		case 1:
 			p.Labels = drawLabels(t)
 		}
-		out = append(out, p)
+		out = append(out, &p)
 	}
 	for i := range count(t, "more", 0, 2) {
 		p := drawPod(t, 100+i)
 		p.Ports = nil
-		out = append(out, p)
+		out = append(out, &p)
 	}
 	return out
 }
@@ -132,9 +132,9 @@ func walk(t *rapid.T, from, to *World) {
 // grants whose rows are there all the way.
 func (j *journey) drawFlows(t *rapid.T, a, b *Compiled) {
 	for i := range j.to.Pods {
-		p := &j.to.Pods[i]
+		p := j.to.Pods[i]
 		ep := EndpointOf(p.Ref.UID)
-		n := slices.IndexFunc(j.from.Pods, func(old Pod) bool { return old.Ref == p.Ref })
+		n := slices.IndexFunc(j.from.Pods, func(old *Pod) bool { return old.Ref == p.Ref })
 		if _, ok := a.Tables.Endpoints[ep]; n < 0 || !ok {
 			continue
 		}
@@ -147,7 +147,7 @@ func (j *journey) drawFlows(t *rapid.T, a, b *Compiled) {
 			slices.Sort(patterns)
 			patterns = slices.Compact(patterns)
 			maps.Copy(j.kernel.Rows, TransitionNameRows(a, b, ep, patterns))
-			j.flows, j.old = append(j.flows, f), append(j.old, &j.from.Pods[n])
+			j.flows, j.old = append(j.flows, f), append(j.old, j.from.Pods[n])
 			j.classes = append(j.classes, b.NameClass(patterns))
 		}
 	}

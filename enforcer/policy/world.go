@@ -25,9 +25,18 @@ type World struct {
 
 	Namespaces map[string]labels.Set
 	Nodes      []Node
-	Pods       []Pod
-	Services   []Service
-	Policies   []Policy
+	// Pods, Services and Policies: a World shares with the one before it the
+	// pointers of those that have not changed, so that finding what did costs
+	// next to nothing.
+	Pods     []*Pod
+	Services []*Service
+	Policies []*Policy
+
+	// AuditDefault says that where the node default denies, the denial is only
+	// reported (P23).
+	AuditDefault bool
+	// AuditNamespaces are the namespaces for whose pods the same holds.
+	AuditNamespaces map[string]bool
 }
 
 // Node is a cluster node as a peer (P14).
@@ -64,7 +73,26 @@ type NamedPort struct {
 // (N10).
 type Service struct {
 	Namespace, Name string
-	Addresses       []netip.Addr
+	// Addresses are those that the node's service proxy translates: cluster
+	// addresses, external and load-balancer ones. A headless Service has none.
+	Addresses []netip.Addr
+	Ports     []ServicePort
+}
+
+// ServicePort is a port of a Service and what is behind it (P22).
+type ServicePort struct {
+	Protocol uint8
+	Port     uint16
+	// Backends are all to which a new connection may be sent, of both
+	// families; those of the Service address's family count. Empty where
+	// there is none, and then the address is judged as any other.
+	Backends []Backend
+}
+
+// Backend is an address and port behind a Service.
+type Backend struct {
+	Addr netip.Addr
+	Port uint16
 }
 
 // RuleOrder says how the rules of AWS ClusterNetworkPolicies are ordered (P4).
@@ -96,7 +124,10 @@ type Policy struct {
 	Priority int32
 	// AWS marks the AWS kind of ClusterNetworkPolicy, to which
 	// World.AWSRuleOrder applies.
-	AWS     bool
+	AWS bool
+	// Audit says that the policy is on trial: what it denies is reported and
+	// passes (P23). It neither isolates nor allows meanwhile.
+	Audit   bool
 	Subject PodSelector
 	// Ingress and Egress are nil where the policy does not touch that
 	// direction. A section without rules isolates in the NetworkPolicy tier

@@ -105,10 +105,10 @@ func drawWorld(t *rapid.T) *World {
 		}
 	}
 	for i := range count(t, "pods", 1, 6) {
-		w.Pods = append(w.Pods, drawPod(t, i))
+		w.Pods = append(w.Pods, new(drawPod(t, i)))
 	}
 	for i := range count(t, "policies", 0, 7) {
-		w.Policies = append(w.Policies, drawPolicy(t, i))
+		w.Policies = append(w.Policies, new(drawPolicy(t, i)))
 	}
 	return w
 }
