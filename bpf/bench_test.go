@@ -13,16 +13,23 @@ import (
 // figures of different runs or machines do not compare.
 func BenchmarkHook(b *testing.B) {
 	k := load(b)
-	plain := KernelEndpoint{Policy: [2]uint64{policyIn, policyEg}, Isolated: [2]uint8{1, 1}}
-	named, adminned := plain, plain
-	named.Names = namesWanted | namesFirst
-	adminned.Names = namesWanted
+	tiers := stance(policyIn, policyEg, [2]uint8{1, 1}, false)
+	team := tiers // most pods: no rule of the cluster's administrators
+	team.Wide = [2]uint8{}
+	for side := range team.List {
+		team.List[side][KernelTierTIER_ADMIN], team.List[side][KernelTierTIER_BASELINE] = 0, 0
+	}
+	plain, byName := KernelEndpoint{Stances: [2]KernelStance{team}}, named(team)
+	admin, adminByName := KernelEndpoint{Stances: [2]KernelStance{tiers}}, named(tiers)
+	onTrial := plain
+	onTrial.Audited, onTrial.Stances[audited] = 1, team
 	k.crowd(20000, 10000)
 	k.port(tcp, 443, webPort)
 	k.prefix("192.0.2.0/24", cidrClass)
 	k.row(policyEg, cidrClass, webPort, allows(0))
 	k.row(policyEg, nameClass, webPort, allows(1))
 	k.grant(name4, nameClass, never)
+	k.service(service4, 443, KernelCell{Class: cidrClass, Port: webPort})
 	k.change(plain)
 
 	going := packetOf(true, cidr4, tcp, 40000, 443, ack)
@@ -38,11 +45,15 @@ func BenchmarkHook(b *testing.B) {
 		{"reply", plain, true, answer(out, cidr4, tcp, 443), KernelReasonPASS_REPLY},
 		{"deny", plain, false, between(out, far4, tcp, 443), KernelReasonDROP_NETWORK_POLICY},
 		{"deny_known_peer_other_port", plain, false, between(out, cidr4, tcp, 80), KernelReasonDROP_NETWORK_POLICY},
-		{"deny_pod_with_name_rules", named, false, between(out, far4, tcp, 443), KernelReasonDROP_NETWORK_POLICY},
+		{"deny_pod_with_name_rules", byName, false, between(out, far4, tcp, 443), KernelReasonDROP_NETWORK_POLICY},
 		{"deny_udp", plain, false, between(out, far4, udp, 53), KernelReasonDROP_NETWORK_POLICY},
 		{"new_by_cidr", plain, false, open, KernelReasonPASS_NETWORK_POLICY},
-		{"new_by_name", named, false, between(out, name4, tcp, 443), KernelReasonPASS_NETWORK_POLICY_NAME},
-		{"new_by_name_pod_with_admin_rules", adminned, false, between(out, name4, tcp, 443),
+		{"new_by_cidr_pod_with_admin_rules", admin, false, open, KernelReasonPASS_NETWORK_POLICY},
+		{"new_by_cidr_pod_on_trial", onTrial, false, open, KernelReasonPASS_NETWORK_POLICY},
+		{"new_by_service", plain, false, between(out, service4, tcp, 443), KernelReasonPASS_NETWORK_POLICY},
+		{"deny_pod_with_admin_rules", admin, false, between(out, far4, tcp, 443), KernelReasonDROP_NETWORK_POLICY},
+		{"new_by_name", byName, false, between(out, name4, tcp, 443), KernelReasonPASS_NETWORK_POLICY_NAME},
+		{"new_by_name_pod_with_admin_rules", adminByName, false, between(out, name4, tcp, 443),
 			KernelReasonPASS_NETWORK_POLICY_NAME},
 	}
 	for _, row := range rows {

@@ -12,6 +12,17 @@
 #include "types.h"
 #include "verdict.h"
 
+// One packet on its way through a hook.
+struct passage {
+	struct packet packet;
+	struct flow flow;
+	__u32 slot; // of the pod
+	__u32 direction;
+	// Read before any table: a judgement under tables that change meanwhile
+	// carries the older epoch, and is made again.
+	__u32 epoch;
+};
+
 #define SECOND 1000000000ULL
 
 #define IDLE_TCP (432000 * SECOND)
@@ -73,7 +84,7 @@ __noinline __u64 granted_class(const struct endpoint *endpoint, const union addr
 	void *table;
 	__u32 slot;
 
-	if (!endpoint || !peer || !(endpoint->names & NAMES_WANTED))
+	if (!endpoint || !peer || !endpoint->names)
 		return 0;
 	slot = endpoint->slot;
 	table = bpf_map_lookup_elem(&grants, &slot);
@@ -96,13 +107,13 @@ static __noinline judgement rejudge(const struct endpoint *endpoint, const struc
 				    struct connection *connection, __u32 epoch)
 {
 	__u32 opener = connection->opener;
-	judgement again = judge(endpoint, opener, flow, connection->name_class);
+	judgement again = judge(&endpoint->stances[ENFORCED], opener, flow, connection->name_class);
 
 	if (!passes(again) && opener == EGRESS) {
 		__u64 class = granted_class(endpoint, &flow->peer);
 
 		if (class && class != connection->name_class) {
-			again = judge(endpoint, opener, flow, class);
+			again = judge(&endpoint->stances[ENFORCED], opener, flow, class);
 			connection->name_class = class;
 		}
 	}

@@ -95,7 +95,7 @@ func TestIdle(t *testing.T) {
 			k.age(c.seconds)
 			// Nothing else may let it pass: the rule is gone, without a
 			// change of epoch, which would be another question.
-			must(t, k.Rows.Delete(KernelRowKey{Policy: policyEg, Port: webPort}))
+			k.forget(policyEg, 0, webPort)
 			k.expect(out, packetOf(true, far4, c.protocol, 40000, 443, ack), c.want)
 		})
 	}
@@ -105,15 +105,14 @@ func TestIdle(t *testing.T) {
 // is no longer allowed is cut, the rest goes on (D6).
 func TestPolicyChange(t *testing.T) {
 	const newPolicy = 0x5001
-	moved := isolated
-	moved.Policy[out-1] = newPolicy
+	moved := named(stance(policyIn, newPolicy, [2]uint8{1, 1}, false))
 	cases := []struct {
 		name string
-		rule KernelRow
+		rule row
 		want KernelReason
 	}{
 		{"still allowed", allows(7), KernelReasonPASS_ESTABLISHED},
-		{"no longer allowed", says(func(*KernelRow) {}), KernelReasonDROP_NETWORK_POLICY},
+		{"no longer allowed", nothing, KernelReasonDROP_NETWORK_POLICY},
 		{"now denied", adminSays(deny(1)), KernelReasonDROP_ADMIN},
 	}
 	for _, c := range cases {
@@ -138,7 +137,7 @@ func TestPolicyChangeSeenByReply(t *testing.T) {
 	k.run(out, between(out, far4, tcp, 443))
 	k.change(isolated)
 	k.expect(in, answer(out, far4, tcp, 443), KernelReasonPASS_REPLY)
-	must(t, k.Rows.Delete(KernelRowKey{Policy: policyEg, Port: webPort}))
+	k.forget(policyEg, 0, webPort)
 	k.change(isolated)
 	k.expect(in, answer(out, far4, tcp, 443), KernelReasonDROP_NETWORK_POLICY)
 }
@@ -163,7 +162,7 @@ func TestNameOutlivesItsTime(t *testing.T) {
 	k.expect(out, first, KernelReasonDROP_NETWORK_POLICY)
 	k.change(isolated)
 	k.expect(out, going, KernelReasonPASS_ESTABLISHED)
-	must(t, k.Rows.Delete(KernelRowKey{Policy: policyEg, Class: nameClass, Port: webPort}))
+	k.forget(policyEg, nameClass, webPort)
 	k.change(isolated)
 	k.expect(out, going, KernelReasonDROP_NETWORK_POLICY)
 }
@@ -176,7 +175,7 @@ func TestNewGrantSavesConnection(t *testing.T) {
 	k.row(policyEg, nameClass, webPort, allows(0))
 	k.grant(name4, nameClass, never)
 	k.run(out, between(out, name4, tcp, 443))
-	must(t, k.Rows.Delete(KernelRowKey{Policy: policyEg, Class: nameClass, Port: webPort}))
+	k.forget(policyEg, nameClass, webPort)
 	k.row(policyEg, nameClass+1, webPort, allows(0))
 	k.grant(name4, nameClass+1, never)
 	k.change(isolated)

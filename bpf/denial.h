@@ -1,4 +1,5 @@
-// Counting every verdict, and telling people of denials.
+// Counting every verdict, and telling people of denials, real ones and those of
+// policies on trial.
 #pragma once
 
 #include <bpf/bpf_helpers.h>
@@ -13,9 +14,9 @@
 // must neither cost the node's CPU nor hide another pod's denials.
 #define DENIALS_PER_SECOND 20
 
-static __always_inline void count(struct __sk_buff *skb, __u32 direction, __u32 reason)
+static __always_inline void count(struct __sk_buff *skb, __u32 stance, __u32 direction, __u32 reason)
 {
-	__u32 index = (direction - 1) * REASONS + reason;
+	__u32 index = (stance * DIRECTIONS + direction - 1) * REASONS + reason;
 	struct counter *counter = bpf_map_lookup_elem(&counters, &index);
 
 	if (!counter)
@@ -51,32 +52,24 @@ static __always_inline void lost(void)
 		(*n)++;
 }
 
-static __noinline void report(const struct packet *packet, __u32 slot, __u32 direction, judgement judgement)
+// The rules of the tier that decided, or 0.
+static __always_inline __u64 list_of(const struct stance *stance, __u32 direction, __u32 reason)
 {
-	const struct endpoint *endpoint;
-	struct denial *denial;
+	const __u64 *lists = stance->list[(direction - 1) & 1];
 
-	if (!within_budget(slot)) {
-		lost();
-		return;
-	}
-	endpoint = endpoint_of(slot);
-	if (!endpoint)
-		return; // nobody to name; the counter says it
-	denial = bpf_ringbuf_reserve(&denials, sizeof(*denial), 0);
-	if (!denial) {
-		lost();
-		return;
-	}
-	__builtin_memset(denial, 0, sizeof(*denial));
-	denial->time = bpf_ktime_get_coarse_ns();
-	denial->endpoint = endpoint->id;
-	denial->policy = endpoint->policy[(direction - 1) & 1];
-	denial->rule = rule_of(judgement);
-	denial->direction = direction;
-	denial->reason = reason_of(judgement);
+	if (reason == DROP_ADMIN)
+		return lists[TIER_ADMIN];
+	if (reason == DROP_NETWORK_POLICY)
+		return lists[TIER_NETWORK_POLICY];
+	return reason == DROP_BASELINE ? lists[TIER_BASELINE] : 0;
+}
+
+static __always_inline void describe(struct denial *denial, const struct passage *passage)
+{
+	const struct packet *packet = &passage->packet;
+
 	denial->protocol = packet->protocol;
-	if (direction == EGRESS) {
+	if (passage->direction == EGRESS) {
 		denial->pod = packet->source;
 		denial->peer = packet->destination;
 		denial->pod_port = packet->source_port;
@@ -87,5 +80,36 @@ static __noinline void report(const struct packet *packet, __u32 slot, __u32 dir
 		denial->pod_port = packet->destination_port;
 		denial->peer_port = packet->source_port;
 	}
+}
+
+// direction is the one in which the connection was judged.
+static __noinline void report(const struct passage *passage, __u32 stance, __u32 direction,
+			      judgement judgement)
+{
+	const struct endpoint *endpoint;
+	struct denial *denial;
+
+	if (!within_budget(passage->slot)) {
+		lost();
+		return;
+	}
+	endpoint = endpoint_of(passage->slot);
+	if (!endpoint)
+		return; // nobody to name; the counter says it
+	denial = bpf_ringbuf_reserve(&denials, sizeof(*denial), 0);
+	if (!denial) {
+		lost();
+		return;
+	}
+	__builtin_memset(denial, 0, sizeof(*denial));
+	denial->time = bpf_ktime_get_coarse_ns();
+	denial->endpoint = endpoint->id;
+	denial->list = list_of(&endpoint->stances[stance & 1], direction, reason_of(judgement));
+	denial->rule = rule_of(judgement);
+	denial->direction = direction;
+	denial->reason = reason_of(judgement);
+	denial->target = target_of(judgement);
+	denial->audit = stance == AUDITED;
+	describe(denial, passage);
 	bpf_ringbuf_submit(denial, 0);
 }

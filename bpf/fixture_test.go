@@ -26,10 +26,6 @@ const (
 	cidrClass = 0x2002
 	nameClass = 0x3001
 	webPort   = 0x4001
-
-	// Bits of struct endpoint.
-	namesWanted = 1
-	namesFirst  = 2
 )
 
 const (
@@ -65,6 +61,8 @@ type kernel struct {
 	KernelObjects
 	tb    testing.TB
 	epoch uint32
+	// audited are the counts of what would be dropped, as seen last.
+	audited [2][KernelReasonREASONS]uint64
 }
 
 // load skips without the privilege to load programs, unless the environment
@@ -176,9 +174,47 @@ func (k *kernel) port(protocol byte, port uint16, class uint64) {
 	must(k.tb, k.Ports.Put(base+uint32(port), class))
 }
 
-func (k *kernel) row(policy, class, port uint64, r KernelRow) {
+// row is what the lists of one direction say, by tier; noRule where nothing.
+type row [KernelTierTIERS]uint32
+
+// list is the id of a tier's list among those of a direction.
+func list(policy uint64, tier KernelTier) uint64 { return policy + uint64(tier)<<32 }
+
+func (k *kernel) row(policy, class, port uint64, r row) {
 	k.tb.Helper()
-	must(k.tb, k.Rows.Put(KernelRowKey{Policy: policy, Class: class, Port: port}, r))
+	for tier := range KernelTierTIERS {
+		if r[tier] != noRule {
+			must(k.tb, k.Rows.Put(KernelRowKey{List: list(policy, tier), Class: class, Port: port}, r[tier]))
+		}
+	}
+}
+
+// forget takes away what the NetworkPolicy tier says.
+func (k *kernel) forget(policy, class, port uint64) {
+	k.tb.Helper()
+	must(k.tb, k.Rows.Delete(KernelRowKey{List: list(policy, KernelTierTIER_NETWORK_POLICY), Class: class, Port: port}))
+}
+
+// stance has lists of all tiers in both directions, or none where policy is 0.
+func stance(ingress, egress uint64, isolated [2]uint8, open bool) (s KernelStance) {
+	for side, policy := range []uint64{ingress, egress} {
+		for tier := range KernelTierTIERS {
+			if policy != 0 {
+				s.List[side][tier] = list(policy, tier)
+				s.Wide[side] |= 1 << tier
+			}
+		}
+	}
+	s.Isolated = isolated
+	if open {
+		s.DefaultAllow = 1
+	}
+	return s
+}
+
+// named is a pod with name rules under that stance.
+func named(s KernelStance) KernelEndpoint {
+	return KernelEndpoint{Stances: [2]KernelStance{s}, Names: 1}
 }
 
 func (k *kernel) grant(addr string, class uint64, expires uint64) {
@@ -217,14 +253,14 @@ func (k *kernel) age(seconds uint64) {
 // run judges one frame and says the verdict and the reason that was counted.
 func (k *kernel) run(direction KernelDirection, frame []byte) (verdict int32, reason KernelReason) {
 	k.tb.Helper()
-	before := k.counts(direction)
+	before := k.counts(enforced, direction)
 	prog := k.OutOfPod
 	if direction == KernelDirectionINGRESS {
 		prog = k.IntoPod
 	}
 	got, err := prog.Run(&ebpf.RunOptions{Data: frame, Repeat: 1})
 	must(k.tb, err)
-	after := k.counts(direction)
+	after := k.counts(enforced, direction)
 	reason = KernelReasonREASONS
 	for r := range after {
 		switch after[r] - before[r] {
@@ -241,11 +277,11 @@ func (k *kernel) run(direction KernelDirection, frame []byte) (verdict int32, re
 	return int32(got), reason
 }
 
-func (k *kernel) counts(direction KernelDirection) (n [KernelReasonREASONS]uint64) {
+func (k *kernel) counts(stance uint32, direction KernelDirection) (n [KernelReasonREASONS]uint64) {
 	k.tb.Helper()
 	for r := range n {
 		var perCPU []KernelCounter
-		index := (uint32(direction)-1)*uint32(KernelReasonREASONS) + uint32(r)
+		index := (stance*2+uint32(direction)-1)*uint32(KernelReasonREASONS) + uint32(r)
 		must(k.tb, k.Counters.Lookup(index, &perCPU))
 		for _, c := range perCPU {
 			n[r] += c.Packets
@@ -274,6 +310,9 @@ func (k *kernel) expect(direction KernelDirection, frame []byte, want KernelReas
 		k.tb.Errorf("got verdict %d, want %d", verdict, wantVerdict)
 	}
 }
+
+// Indices of stances.
+const enforced, audited = 0, 1
 
 // noRule is NO_RULE of types.h.
 const noRule = 1<<32 - 1

@@ -34,6 +34,12 @@ type KernelBudget struct {
 	Zero   uint32
 }
 
+type KernelCell struct {
+	_     structs.HostLayout
+	Class uint64
+	Port  uint64
+}
+
 type KernelConnection struct {
 	_         structs.HostLayout
 	NameClass uint64
@@ -54,7 +60,7 @@ type KernelDenial struct {
 	_         structs.HostLayout
 	Time      uint64
 	Endpoint  uint64
-	Policy    uint64
+	List      uint64
 	Pod       KernelAddress
 	Peer      KernelAddress
 	Rule      uint32
@@ -63,7 +69,9 @@ type KernelDenial struct {
 	Protocol  uint8
 	Direction uint8
 	Reason    uint8
-	Zero      [5]uint8
+	Target    uint8
+	Audit     uint8
+	Zero      [3]uint8
 }
 
 type KernelDirection uint32
@@ -76,14 +84,14 @@ const (
 )
 
 type KernelEndpoint struct {
-	_            structs.HostLayout
-	Id           uint64
-	Policy       [2]uint64
-	Slot         uint32
-	Isolated     [2]uint8
-	DefaultAllow uint8
-	Names        uint8
-	Own          [2]KernelAddress
+	_       structs.HostLayout
+	Id      uint64
+	Slot    uint32
+	Names   uint8
+	Audited uint8
+	Zero    [2]uint8
+	Own     [2]KernelAddress
+	Stances [2]KernelStance
 }
 
 type KernelFlow struct {
@@ -112,9 +120,9 @@ const (
 )
 
 type KernelPeer struct {
-	_         structs.HostLayout
-	Class     uint64
-	LocalNode uint64
+	_     structs.HostLayout
+	Class uint64
+	Flags uint64
 }
 
 type KernelPlace struct {
@@ -150,37 +158,63 @@ const (
 	KernelReasonDROP_NETWORK_POLICY      KernelReason = 15
 	KernelReasonDROP_BASELINE            KernelReason = 16
 	KernelReasonDROP_DEFAULT             KernelReason = 17
-	KernelReasonPASS_ESTABLISHED         KernelReason = 18
-	KernelReasonPASS_REPLY               KernelReason = 19
-	KernelReasonPASS_RELATED             KernelReason = 20
-	KernelReasonPASS_FRAGMENT            KernelReason = 21
-	KernelReasonPASS_ARP                 KernelReason = 22
-	KernelReasonPASS_NEIGHBOUR           KernelReason = 23
-	KernelReasonPASS_SELF                KernelReason = 24
-	KernelReasonPASS_LOCAL_NODE          KernelReason = 25
-	KernelReasonPASS_ADMIN               KernelReason = 26
-	KernelReasonPASS_ADMIN_NAME          KernelReason = 27
-	KernelReasonPASS_NETWORK_POLICY      KernelReason = 28
-	KernelReasonPASS_NETWORK_POLICY_NAME KernelReason = 29
-	KernelReasonPASS_BASELINE            KernelReason = 30
-	KernelReasonPASS_BASELINE_NAME       KernelReason = 31
-	KernelReasonPASS_DEFAULT             KernelReason = 32
-	KernelReasonREASONS                  KernelReason = 33
+	KernelReasonDROP_SERVICE             KernelReason = 18
+	KernelReasonPASS_ESTABLISHED         KernelReason = 19
+	KernelReasonPASS_REPLY               KernelReason = 20
+	KernelReasonPASS_RELATED             KernelReason = 21
+	KernelReasonPASS_FRAGMENT            KernelReason = 22
+	KernelReasonPASS_ARP                 KernelReason = 23
+	KernelReasonPASS_NEIGHBOUR           KernelReason = 24
+	KernelReasonPASS_SELF                KernelReason = 25
+	KernelReasonPASS_LOCAL_NODE          KernelReason = 26
+	KernelReasonPASS_ADMIN               KernelReason = 27
+	KernelReasonPASS_ADMIN_NAME          KernelReason = 28
+	KernelReasonPASS_NETWORK_POLICY      KernelReason = 29
+	KernelReasonPASS_NETWORK_POLICY_NAME KernelReason = 30
+	KernelReasonPASS_BASELINE            KernelReason = 31
+	KernelReasonPASS_BASELINE_NAME       KernelReason = 32
+	KernelReasonPASS_DEFAULT             KernelReason = 33
+	KernelReasonREASONS                  KernelReason = 34
 )
 
-type KernelRow struct {
-	_             structs.HostLayout
-	Admin         uint32
-	Baseline      uint32
-	NetworkPolicy uint32
+type KernelRowKey struct {
+	_     structs.HostLayout
+	List  uint64
+	Class uint64
+	Port  uint64
 }
 
-type KernelRowKey struct {
-	_      structs.HostLayout
-	Policy uint64
-	Class  uint64
-	Port   uint64
+type KernelService struct {
+	_     structs.HostLayout
+	Count uint64
+	Of    [16]KernelCell
 }
+
+type KernelServiceKey struct {
+	_        structs.HostLayout
+	Address  KernelAddress
+	Port     uint16
+	Protocol uint8
+	Zero     [5]uint8
+}
+
+type KernelStance struct {
+	_            structs.HostLayout
+	List         [2][3]uint64
+	Wide         [2]uint8
+	Isolated     [2]uint8
+	DefaultAllow uint8
+	Zero         [3]uint8
+}
+
+type KernelTier uint32
+
+const (
+	KernelTierTIER_ADMIN          KernelTier = 0
+	KernelTierTIER_NETWORK_POLICY KernelTier = 1
+	KernelTierTIER_BASELINE       KernelTier = 2
+	KernelTierTIERS               KernelTier = 3
+)
 
 type KernelViews struct {
 	_      structs.HostLayout
@@ -209,6 +243,7 @@ const (
 	KernelMapPorts           = "ports"
 	KernelMapPrefixes        = "prefixes"
 	KernelMapRows            = "rows"
+	KernelMapServices        = "services"
 	KernelMapSlots           = "slots"
 	KernelMapTraces          = "traces"
 	KernelMapWorld           = "world"
@@ -225,6 +260,7 @@ const (
 	KernelVarKindInBtf       = "kind_in_btf"
 	KernelVarReasonInBtf     = "reason_in_btf"
 	KernelVarTick            = "tick"
+	KernelVarTierInBtf       = "tier_in_btf"
 )
 
 // LoadKernel returns the embedded CollectionSpec for Kernel.
@@ -290,6 +326,7 @@ type KernelMapSpecs struct {
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Prefixes    *ebpf.MapSpec `ebpf:"prefixes"`
 	Rows        *ebpf.MapSpec `ebpf:"rows"`
+	Services    *ebpf.MapSpec `ebpf:"services"`
 	Slots       *ebpf.MapSpec `ebpf:"slots"`
 	Traces      *ebpf.MapSpec `ebpf:"traces"`
 	World       *ebpf.MapSpec `ebpf:"world"`
@@ -309,6 +346,7 @@ type KernelVariableSpecs struct {
 	KindInBtf       *ebpf.VariableSpec `ebpf:"kind_in_btf"`
 	ReasonInBtf     *ebpf.VariableSpec `ebpf:"reason_in_btf"`
 	Tick            *ebpf.VariableSpec `ebpf:"tick"`
+	TierInBtf       *ebpf.VariableSpec `ebpf:"tier_in_btf"`
 }
 
 // KernelObjects contains all objects after they have been loaded into the kernel.
@@ -343,6 +381,7 @@ type KernelMaps struct {
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Prefixes    *ebpf.Map `ebpf:"prefixes"`
 	Rows        *ebpf.Map `ebpf:"rows"`
+	Services    *ebpf.Map `ebpf:"services"`
 	Slots       *ebpf.Map `ebpf:"slots"`
 	Traces      *ebpf.Map `ebpf:"traces"`
 	World       *ebpf.Map `ebpf:"world"`
@@ -362,6 +401,7 @@ func (m *KernelMaps) Close() error {
 		m.Ports,
 		m.Prefixes,
 		m.Rows,
+		m.Services,
 		m.Slots,
 		m.Traces,
 		m.World,
@@ -382,6 +422,7 @@ type KernelVariables struct {
 	KindInBtf       *ebpf.Variable `ebpf:"kind_in_btf"`
 	ReasonInBtf     *ebpf.Variable `ebpf:"reason_in_btf"`
 	Tick            *ebpf.Variable `ebpf:"tick"`
+	TierInBtf       *ebpf.Variable `ebpf:"tier_in_btf"`
 }
 
 // KernelPrograms contains all programs after they have been loaded into the kernel.

@@ -12,13 +12,15 @@ func TestLayout(t *testing.T) {
 		name      string
 		got, want uintptr
 	}{
-		{"endpoint", unsafe.Sizeof(KernelEndpoint{}), 64},
-		{"views", unsafe.Sizeof(KernelViews{}), 136},
+		{"stance", unsafe.Sizeof(KernelStance{}), 56},
+		{"endpoint", unsafe.Sizeof(KernelEndpoint{}), 160},
+		{"views", unsafe.Sizeof(KernelViews{}), 328},
 		{"place", unsafe.Sizeof(KernelPlace{}), 8},
 		{"peer", unsafe.Sizeof(KernelPeer{}), 16},
 		{"prefix_key", unsafe.Sizeof(KernelPrefixKey{}), 20},
 		{"row_key", unsafe.Sizeof(KernelRowKey{}), 24},
-		{"row", unsafe.Sizeof(KernelRow{}), 12},
+		{"service_key", unsafe.Sizeof(KernelServiceKey{}), 24},
+		{"service", unsafe.Sizeof(KernelService{}), 264},
 		{"grant", unsafe.Sizeof(KernelGrant{}), 16},
 		{"flow", unsafe.Sizeof(KernelFlow{}), 24},
 		{"connection", unsafe.Sizeof(KernelConnection{}), 24},
@@ -43,7 +45,7 @@ func TestEveryReasonHasWords(t *testing.T) {
 		}
 		labels[r.String()] = r
 	}
-	if got, want := KernelReasonREASONS.String(), "unknown(33)"; got != want {
+	if got, want := KernelReasonREASONS.String(), "unknown(34)"; got != want {
 		t.Errorf("a reason out of range: got %q, want %q", got, want)
 	}
 	if KernelReasonREASON_UNKNOWN.Passes() || KernelReasonREASONS.Passes() {

@@ -82,8 +82,15 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, struct row_key);
-	__type(value, struct row);
+	__type(value, __u32); // precedence
 } rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct service_key);
+	__type(value, struct service);
+} services SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -128,7 +135,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, DIRECTIONS *REASONS);
+	__uint(max_entries, STANCES *DIRECTIONS *REASONS);
 	__type(key, __u32);
 	__type(value, struct counter);
 } counters SEC(".maps");

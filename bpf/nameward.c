@@ -20,18 +20,23 @@
 #define NEXT TC_ACT_UNSPEC
 #define DROP TC_ACT_SHOT
 
-// One packet on its way through a hook.
-struct passage {
-	struct packet packet;
-	struct flow flow;
-	__u32 direction;
-	// Read before any table: a judgement under tables that change meanwhile
-	// carries the older epoch, and is made again.
-	__u32 epoch;
-};
+// A connection that is allowed and would not be, if what is on trial were in
+// force, is counted and reported each time it is judged (P23).
+static __noinline void audit(struct __sk_buff *skb, const struct endpoint *endpoint,
+			     const struct passage *passage, const struct connection *connection)
+{
+	__u32 direction = connection->opener;
+	judgement would =
+	    judge(&endpoint->stances[AUDITED], direction, &passage->flow, connection->name_class);
+
+	if (passes(would))
+		return;
+	count(skb, AUDITED, direction, reason_of(would));
+	report(passage, AUDITED, direction, would);
+}
 
 // The judgement of a packet that belongs to a known connection, or 0.
-static __always_inline judgement known(const struct endpoint *endpoint, void *table,
+static __always_inline judgement known(struct __sk_buff *skb, const struct endpoint *endpoint, void *table,
 				       const struct passage *passage)
 {
 	struct connection *connection;
@@ -54,13 +59,15 @@ static __always_inline judgement known(const struct endpoint *endpoint, void *ta
 			bpf_map_delete_elem(table, &passage->flow);
 			return again;
 		}
+		if (endpoint->audited)
+			audit(skb, endpoint, passage, connection);
 	}
 	touch(connection, &passage->packet, passage->direction, time);
 	return judged(passage->direction == connection->opener ? PASS_ESTABLISHED : PASS_REPLY, NO_RULE);
 }
 
 // The judgement of a packet that may open a connection.
-static __always_inline judgement admit(const struct endpoint *endpoint, void *table,
+static __always_inline judgement admit(struct __sk_buff *skb, const struct endpoint *endpoint, void *table,
 				       const struct passage *passage)
 {
 	struct connection connection = {.opener = passage->direction};
@@ -69,9 +76,11 @@ static __always_inline judgement admit(const struct endpoint *endpoint, void *ta
 
 	if (passage->direction == EGRESS)
 		connection.name_class = granted_class(endpoint, &flow->peer);
-	first = judge(endpoint, passage->direction, flow, connection.name_class);
+	first = judge(&endpoint->stances[ENFORCED], passage->direction, flow, connection.name_class);
 	if (!passes(first))
 		return first;
+	if (endpoint->audited)
+		audit(skb, endpoint, passage, &connection);
 	// No state for what has no ports to tell connections apart by, and none
 	// for a reset, which ends one.
 	if ((!has_ports(flow->protocol) && flow->kind == KIND_TRANSPORT) ||
@@ -113,20 +122,21 @@ static __always_inline judgement judge_transport(struct __sk_buff *skb, const st
 	judgement judgement;
 
 	flow_of(packet, passage->direction, &passage->flow);
-	judgement = known(endpoint, table, passage);
+	judgement = known(skb, endpoint, table, passage);
 	if (judgement)
 		return judgement;
 	if (is_self(endpoint, packet))
 		return judged(PASS_SELF, NO_RULE);
 	if (is_icmp_error(packet) && related(skb, endpoint, packet, passage->direction))
 		return judged(PASS_RELATED, NO_RULE);
-	return admit(endpoint, table, passage);
+	return admit(skb, endpoint, table, passage);
 }
 
-static __always_inline judgement judge_packet(struct __sk_buff *skb, __u32 slot, struct passage *passage)
+static __always_inline judgement judge_packet(struct __sk_buff *skb, struct passage *passage)
 {
-	const struct endpoint *endpoint = endpoint_of(slot);
+	const struct endpoint *endpoint = endpoint_of(passage->slot);
 	struct packet *packet = &passage->packet;
+	__u32 slot = passage->slot;
 	judgement judgement;
 	__u32 reason;
 	void *table;
@@ -153,17 +163,16 @@ static __always_inline int police(struct __sk_buff *skb, __u32 direction)
 {
 	struct passage passage = {.direction = direction, .epoch = current_epoch()};
 	judgement judgement;
-	__u32 slot;
 
-	if (!slot_of(skb->ifindex, &slot)) {
-		count(skb, direction, DROP_NO_ENDPOINT);
+	if (!slot_of(skb->ifindex, &passage.slot)) {
+		count(skb, ENFORCED, direction, DROP_NO_ENDPOINT);
 		return DROP;
 	}
-	judgement = judge_packet(skb, slot, &passage);
-	count(skb, direction, reason_of(judgement));
+	judgement = judge_packet(skb, &passage);
+	count(skb, ENFORCED, direction, reason_of(judgement));
 	if (passes(judgement))
 		return NEXT;
-	report(&passage.packet, slot, direction, judgement);
+	report(&passage, ENFORCED, direction, judgement);
 	return DROP;
 }
 

@@ -23,6 +23,7 @@ var reasonText = [KernelReasonREASONS]struct{ label, sentence string }{
 	KernelReasonDROP_NETWORK_POLICY:      {"not-allowed", "the pod is isolated and no rule allows it"},
 	KernelReasonDROP_BASELINE:            {"baseline-deny", "denied by a rule of the Baseline tier"},
 	KernelReasonDROP_DEFAULT:             {"default-deny", "denied by the node default"},
+	KernelReasonDROP_SERVICE:             {"service", "the Service leads to more kinds of backends than can be judged"},
 	KernelReasonPASS_ESTABLISHED:         {"established", "part of an allowed connection"},
 	KernelReasonPASS_REPLY:               {"reply", "reply of an allowed connection"},
 	KernelReasonPASS_RELATED:             {"related", "ICMP error about an allowed connection"},

@@ -36,6 +36,7 @@ enum reason {
 	DROP_NETWORK_POLICY,
 	DROP_BASELINE,
 	DROP_DEFAULT,
+	DROP_SERVICE, // a Service with more kinds of backends than can be judged
 
 	PASS_ESTABLISHED, // known connection, same direction as its opener
 	PASS_REPLY,	  // known connection, other direction
@@ -78,24 +79,41 @@ union address {
 
 #define OWN_ADDRESSES 2 // one of each family
 
-// A pod of this node.
-struct endpoint {
-	__u64 id;		  // 0: the slot is free
-	__u64 policy[DIRECTIONS]; // 0: no rules
-	__u32 slot;		  // its own index
-	__u8 isolated[DIRECTIONS];
-	__u8 default_allow;
-	__u8 names; // bits below
-	// Its addresses, zero where it has fewer. Of more, the others are peers.
-	union address own[OWN_ADDRESSES];
+// The tiers that have rules, in order of evaluation.
+enum tier {
+	TIER_ADMIN = 0,
+	TIER_NETWORK_POLICY = 1,
+	TIER_BASELINE = 2,
+	TIERS = 3,
 };
 
-enum {
-	// The pod has name rules; without, grants are not looked up.
-	NAMES_WANTED = 1,
-	// Its egress policy has no rule of the Admin tier for any peer's address:
-	// where the NetworkPolicy tier allows a name, nothing comes before it.
-	NAMES_FIRST = 2,
+// All that decides about a pod's packets.
+struct stance {
+	__u64 list[DIRECTIONS][TIERS]; // 0: no rules
+	__u8 wide[DIRECTIONS];	       // bit by tier: the list has rows of every peer
+	__u8 isolated[DIRECTIONS];
+	__u8 default_allow;
+	__u8 zero[3];
+};
+
+enum stance_index {
+	ENFORCED = 0,
+	// With what is on trial: what this denies and the other does not is
+	// reported, and passes (SEMANTICS P23).
+	AUDITED = 1,
+	STANCES = 2,
+};
+
+// A pod of this node.
+struct endpoint {
+	__u64 id;   // 0: the slot is free
+	__u32 slot; // its own index
+	__u8 names; // it has name rules; without, grants are not looked up
+	__u8 audited;
+	__u8 zero[2];
+	// Its addresses, zero where it has fewer. Of more, the others are peers.
+	union address own[OWN_ADDRESSES];
+	struct stance stances[STANCES];
 };
 
 // A packet must see the whole old or the whole new endpoint (D7), and an array
@@ -114,9 +132,36 @@ struct place {
 	__u32 slot;
 };
 
+enum {
+	PEER_LOCAL_NODE = 1, // this node itself
+	PEER_SERVICE = 2,    // an address of Services
+};
+
 struct peer {
 	__u64 class;
-	__u64 local_node; // boolean; 8 bytes so that no padding is left to chance
+	__u64 flags; // 8 bytes so that no padding is left to chance
+};
+
+// Where a list of rules is looked into.
+struct cell {
+	__u64 class;
+	__u64 port;
+};
+
+struct service_key {
+	union address address;
+	__u16 port; // network byte order
+	__u8 protocol;
+	__u8 zero[5];
+};
+
+#define MAX_TARGETS 16
+
+// The kinds of backends behind a service port. More than MAX_TARGETS are not
+// listed, and nothing passes.
+struct service {
+	__u64 count;
+	struct cell of[MAX_TARGETS];
 };
 
 // The bits follow the length without a gap (struct bpf_lpm_trie_key_u8).
@@ -125,17 +170,12 @@ struct prefix_key {
 	__u32 word[4];
 };
 
+// The value is the precedence of the first rule that matches there: index << 2
+// | action. No row says NO_RULE.
 struct row_key {
-	__u64 policy;
+	__u64 list;
 	__u64 class;
 	__u64 port;
-};
-
-// What one policy says about a peer class and a port class.
-struct row {
-	__u32 admin;	      // precedence: index << 2 | action, or NO_RULE
-	__u32 baseline;	      // the same
-	__u32 network_policy; // 1 + index of a rule that allows, or 0
 };
 
 // An address that a pod has learnt by name.
@@ -199,26 +239,29 @@ struct budget {
 	__u32 zero;
 };
 
-// A denied packet, for people.
+// A denied packet, or one that would be, for people.
 struct denial {
 	__u64 time; // ns of CLOCK_MONOTONIC
 	__u64 endpoint;
-	__u64 policy;
+	__u64 list; // of the tier that decided
 	union address pod;
 	union address peer;
-	__u32 rule;	// index within its tier, or NO_RULE
+	__u32 rule;	// index within its list, or NO_RULE
 	__u16 pod_port; // network byte order
 	__u16 peer_port;
 	__u8 protocol;
 	__u8 direction;
 	__u8 reason;
-	__u8 zero[5];
+	__u8 target; // 1 + index of the denied kind of backend of a Service, or 0
+	__u8 audit;  // it passed
+	__u8 zero[3];
 };
 
 // Types that no map and no function signature names reach BTF, and from there
 // Go, only through a variable.
 const enum action *action_in_btf __attribute__((unused));
 const enum direction *direction_in_btf __attribute__((unused));
+const enum tier *tier_in_btf __attribute__((unused));
 const enum kind *kind_in_btf __attribute__((unused));
 const enum reason *reason_in_btf __attribute__((unused));
 const struct denial *denial_in_btf __attribute__((unused));

@@ -9,8 +9,9 @@
 #include "maps.h"
 #include "types.h"
 
-// A reason, and above it the index of the rule that decided within its tier,
-// or NO_RULE. One register: functions of BPF return no structures.
+// A reason in the low byte, above it 1 + the kind of backend that decided where
+// the peer is a Service, and in the upper half the index of the rule within its
+// list, or NO_RULE. One register: functions of BPF return no structures.
 typedef __u64 judgement;
 
 static __always_inline judgement judged(__u32 reason, __u32 rule)
@@ -20,7 +21,12 @@ static __always_inline judgement judged(__u32 reason, __u32 rule)
 
 static __always_inline __u32 reason_of(judgement judgement)
 {
-	return (__u32)judgement;
+	return (__u8)judgement;
+}
+
+static __always_inline __u32 target_of(judgement judgement)
+{
+	return (__u8)(judgement >> 8);
 }
 
 static __always_inline __u32 rule_of(judgement judgement)
@@ -81,95 +87,160 @@ static __always_inline struct peer peer_of(const union address *address)
 	return peer;
 }
 
-static __always_inline struct row no_row(void)
+// No row says nothing, and no row does not say more: see struct row_key.
+static __always_inline __u32 row_of(__u64 list, __u64 class, __u64 port)
 {
-	return (struct row){.admin = NO_RULE, .baseline = NO_RULE};
+	struct row_key key = {.list = list, .class = class, .port = port};
+	__u32 *row = bpf_map_lookup_elem(&rows, &key);
+
+	return row ? *row : NO_RULE;
 }
+
+// A packet that is about to be judged. Where the peer is a Service, a rule may
+// match its own address and port, or those of a backend.
+struct question {
+	struct cell own;
+	struct cell behind;
+	__u64 name_class;
+	__u32 direction;
+	__u32 is_service;
+};
 
 // A class without a row of its own is what every peer is.
-static __always_inline struct row address_row(__u64 policy, __u64 class, __u64 port)
+static __always_inline __u32 address_row(const struct stance *stance, __u32 side, __u32 tier,
+					 const struct cell *cell)
 {
-	struct row_key key = {.policy = policy, .class = class, .port = port};
-	struct row *row = bpf_map_lookup_elem(&rows, &key);
+	__u64 list = stance->list[side][tier];
+	__u32 row = NO_RULE;
 
-	if (!row && class) {
-		key.class = 0;
-		row = bpf_map_lookup_elem(&rows, &key);
+	if (cell->class)
+		row = row_of(list, cell->class, cell->port);
+	if (row == NO_RULE && stance->wide[side] & 1 << tier)
+		row = row_of(list, 0, cell->port);
+	return row;
+}
+
+// The first rule of a tier that matches, and in named whether it does so by
+// the name that the peer was learnt by.
+static __always_inline __u32 first_rule(const struct stance *stance, __u32 tier,
+					const struct question *question, int *named)
+{
+	__u32 side = (question->direction - 1) & 1;
+	__u64 list = stance->list[side][tier];
+	__u32 first, other;
+
+	*named = 0;
+	if (!list)
+		return NO_RULE;
+	first = address_row(stance, side, tier, &question->own);
+	if (question->is_service) {
+		other = address_row(stance, side, tier, &question->behind);
+		first = other < first ? other : first;
 	}
-	return row ? *row : no_row();
+	if (question->name_class) {
+		other = row_of(list, question->name_class, question->own.port);
+		*named = other < first;
+		first = other < first ? other : first;
+	}
+	return first;
 }
 
-static __always_inline struct row name_row(__u64 policy, __u64 class, __u64 port)
+// What a tier's first rule comes to; 0 where it leaves the decision to others.
+static __always_inline judgement ruled(__u32 row, int named, __u32 drop, __u32 pass, __u32 pass_by_name)
 {
-	struct row_key key = {.policy = policy, .class = class, .port = port};
-	struct row *row = bpf_map_lookup_elem(&rows, &key);
+	__u32 action = row & ACTION_MASK;
 
-	return row ? *row : no_row();
-}
-
-static __always_inline int denies(__u32 precedence)
-{
-	__u32 action = precedence & ACTION_MASK;
-
-	return action == ACTION_DENY || action == ACTION_UNKNOWN;
+	if (row == NO_RULE || action == ACTION_PASS)
+		return 0;
+	if (action != ACTION_ACCEPT)
+		return judged(drop, row >> 2);
+	return judged(named ? pass_by_name : pass, row >> 2);
 }
 
 // SEMANTICS P2, P3, P6: Admin, then NetworkPolicy where the pod is isolated,
-// else Baseline, else the node default. by_address is what the rules say of
-// the peer's address, by_name what they say of the name it was learnt by: the
-// smaller precedence came first.
-static __always_inline judgement merge(const struct endpoint *endpoint, __u32 direction,
-				       const struct row *by_address, const struct row *by_name)
+// else Baseline, else the node default. Not static: proven once.
+__noinline judgement decide(const struct stance *stance, const struct question *question)
 {
-	__u32 admin = by_name->admin < by_address->admin ? by_name->admin : by_address->admin;
-	__u32 baseline = by_name->baseline < by_address->baseline ? by_name->baseline : by_address->baseline;
+	judgement judgement;
+	__u32 row;
+	int named;
 
-	if (admin != NO_RULE && (admin & ACTION_MASK) != ACTION_PASS) {
-		if (denies(admin))
-			return judged(DROP_ADMIN, admin >> 2);
-		return judged(admin == by_address->admin ? PASS_ADMIN : PASS_ADMIN_NAME, admin >> 2);
+	if (!stance || !question)
+		return judged(REASON_UNKNOWN, NO_RULE);
+	row = first_rule(stance, TIER_ADMIN, question, &named);
+	judgement = ruled(row, named, DROP_ADMIN, PASS_ADMIN, PASS_ADMIN_NAME);
+	if (judgement)
+		return judgement;
+	if (stance->isolated[(question->direction - 1) & 1]) {
+		row = first_rule(stance, TIER_NETWORK_POLICY, question, &named);
+		judgement =
+		    ruled(row, named, DROP_NETWORK_POLICY, PASS_NETWORK_POLICY, PASS_NETWORK_POLICY_NAME);
+		return judgement ? judgement : judged(DROP_NETWORK_POLICY, NO_RULE);
 	}
-	if (endpoint->isolated[(direction - 1) & 1]) {
-		if (by_address->network_policy)
-			return judged(PASS_NETWORK_POLICY, by_address->network_policy - 1);
-		if (by_name->network_policy)
-			return judged(PASS_NETWORK_POLICY_NAME, by_name->network_policy - 1);
-		return judged(DROP_NETWORK_POLICY, NO_RULE);
+	row = first_rule(stance, TIER_BASELINE, question, &named);
+	judgement = ruled(row, named, DROP_BASELINE, PASS_BASELINE, PASS_BASELINE_NAME);
+	if (judgement)
+		return judgement;
+	return judged(stance->default_allow ? PASS_DEFAULT : DROP_DEFAULT, NO_RULE);
+}
+
+// Which backend the connection gets is decided after this hook, so all of them
+// must be allowed (P22).
+static __always_inline judgement decide_service(const struct stance *stance, const struct flow *flow,
+						struct question *question)
+{
+	struct service_key key = {.address = flow->peer, .port = flow->peer_port, .protocol = flow->protocol};
+	struct service *service = bpf_map_lookup_elem(&services, &key);
+	judgement first = 0, judgement;
+
+	// Another port, or nothing behind it: an address as any other.
+	if (!service)
+		return decide(stance, question);
+	if (service->count > MAX_TARGETS)
+		return judged(DROP_SERVICE, NO_RULE);
+	question->is_service = 1;
+	for (__u32 i = 0; i < MAX_TARGETS; i++) {
+		if (i >= service->count)
+			break;
+		question->behind = service->of[i];
+		judgement = decide(stance, question);
+		if (!passes(judgement))
+			return judgement | (i + 1) << 8;
+		if (!i)
+			first = judgement;
 	}
-	if (baseline != NO_RULE && (baseline & ACTION_MASK) != ACTION_PASS) {
-		if (denies(baseline))
-			return judged(DROP_BASELINE, baseline >> 2);
-		return judged(baseline == by_address->baseline ? PASS_BASELINE : PASS_BASELINE_NAME,
-			      baseline >> 2);
-	}
-	return judged(endpoint->default_allow ? PASS_DEFAULT : DROP_DEFAULT, NO_RULE);
+	return first;
 }
 
 // Judges a connection in the direction it is opened. name_class is the class
 // of the grant that vouches for the peer, or 0. Not static: proven once.
-__noinline judgement judge(const struct endpoint *endpoint, __u32 direction, const struct flow *flow,
+__noinline judgement judge(const struct stance *stance, __u32 direction, const struct flow *flow,
 			   __u64 name_class)
 {
-	struct row by_address = no_row(), by_name = no_row();
-	__u64 policy, port = 0;
+	struct question question = {.direction = direction, .name_class = name_class};
+	__u32 side = (direction - 1) & 1;
 	struct peer peer;
+	__u32 row;
 
-	if (!endpoint || !flow)
+	if (!stance || !flow)
 		return judged(REASON_UNKNOWN, NO_RULE);
-	policy = endpoint->policy[(direction - 1) & 1];
-	if (policy)
-		port = port_class(flow->protocol, direction == EGRESS ? flow->peer_port : flow->pod_port);
-	if (policy && name_class) {
-		by_name = name_row(policy, name_class, port);
-		if (endpoint->names & NAMES_FIRST && by_name.network_policy && by_name.admin == NO_RULE &&
-		    endpoint->isolated[(direction - 1) & 1])
-			return judged(PASS_NETWORK_POLICY_NAME, by_name.network_policy - 1);
+	if (stance->list[side][TIER_ADMIN] | stance->list[side][TIER_NETWORK_POLICY] |
+	    stance->list[side][TIER_BASELINE])
+		question.own.port =
+		    port_class(flow->protocol, direction == EGRESS ? flow->peer_port : flow->pod_port);
+	// Where no rule of the Admin tier comes before it, a name that the
+	// NetworkPolicy tier allows needs no look at the address.
+	if (name_class && stance->isolated[side] && !stance->list[side][TIER_ADMIN]) {
+		row = row_of(stance->list[side][TIER_NETWORK_POLICY], name_class, question.own.port);
+		if ((row & ACTION_MASK) == ACTION_ACCEPT)
+			return judged(PASS_NETWORK_POLICY_NAME, row >> 2);
 	}
 	peer = peer_of(&flow->peer);
+	question.own.class = peer.class;
 	// The node's own probes reach its pods whatever the policies say (P18).
-	if (direction == INGRESS && peer.local_node)
+	if (direction == INGRESS && peer.flags & PEER_LOCAL_NODE)
 		return judged(PASS_LOCAL_NODE, NO_RULE);
-	if (policy)
-		by_address = address_row(policy, peer.class, port);
-	return merge(endpoint, direction, &by_address, &by_name);
+	if (direction == EGRESS && peer.flags & PEER_SERVICE)
+		return decide_service(stance, flow, &question);
+	return decide(stance, &question);
 }

@@ -14,25 +14,42 @@ func accept(index uint32) uint32 { return index<<2 | uint32(KernelActionACTION_A
 func deny(index uint32) uint32   { return index<<2 | uint32(KernelActionACTION_DENY) }
 func pass(index uint32) uint32   { return index<<2 | uint32(KernelActionACTION_PASS) }
 
+// nothing is a row in which no tier speaks.
+var nothing = row{noRule, noRule, noRule}
+
 // says makes a row in which only the given parts speak.
-func says(change func(r *KernelRow)) KernelRow {
-	r := KernelRow{Admin: noRule, Baseline: noRule}
+func says(change func(r *row)) row {
+	r := nothing
 	change(&r)
 	return r
 }
 
-func adminSays(precedence uint32) KernelRow { return says(func(r *KernelRow) { r.Admin = precedence }) }
-func baselineSays(precedence uint32) KernelRow {
-	return says(func(r *KernelRow) { r.Baseline = precedence })
+func adminSays(precedence uint32) row {
+	return says(func(r *row) { r[KernelTierTIER_ADMIN] = precedence })
 }
-func allows(rule uint32) KernelRow { return says(func(r *KernelRow) { r.NetworkPolicy = rule + 1 }) }
+
+func baselineSays(precedence uint32) row {
+	return says(func(r *row) { r[KernelTierTIER_BASELINE] = precedence })
+}
+
+func allows(rule uint32) row {
+	return says(func(r *row) { r[KernelTierTIER_NETWORK_POLICY] = accept(rule + 1) })
+}
+
+// both has what two rows say of different tiers.
+func both(a, b row) row {
+	for tier := range a {
+		a[tier] = min(a[tier], b[tier])
+	}
+	return a
+}
 
 var (
-	isolated   = KernelEndpoint{Policy: [2]uint64{policyIn, policyEg}, Isolated: [2]uint8{1, 1}, Names: namesWanted}
-	free       = KernelEndpoint{Policy: [2]uint64{policyIn, policyEg}, Names: namesWanted}
-	freeOpen   = KernelEndpoint{Policy: [2]uint64{policyIn, policyEg}, Names: namesWanted, DefaultAllow: 1}
+	isolated   = named(stance(policyIn, policyEg, [2]uint8{1, 1}, false))
+	free       = named(stance(policyIn, policyEg, [2]uint8{}, false))
+	freeOpen   = named(stance(policyIn, policyEg, [2]uint8{}, true))
 	noPolicy   = KernelEndpoint{}
-	onlyInside = KernelEndpoint{Policy: [2]uint64{policyIn, 0}, Isolated: [2]uint8{1, 0}, DefaultAllow: 1}
+	onlyInside = named(stance(policyIn, 0, [2]uint8{1, 0}, true))
 )
 
 // never is an expiry that no test lives to see.
@@ -41,14 +58,14 @@ const never = ^uint64(0) >> 1
 // TestTiers proves the merge of what the tiers say (P2, P3, P5, P6, P7, P11),
 // in each direction and family.
 func TestTiers(t *testing.T) {
-	type row struct {
+	type cell struct {
 		class, port uint64
-		says        KernelRow
+		says        row
 	}
 	cases := []struct {
 		name  string
 		pod   KernelEndpoint
-		rows  []row
+		rows  []cell
 		peer4 string
 		peer6 string
 		want  KernelReason
@@ -56,41 +73,37 @@ func TestTiers(t *testing.T) {
 		{"without rules the default denies", noPolicy, nil, peer4, peer6, KernelReasonDROP_DEFAULT},
 		{"a default of allow allows", freeOpen, nil, peer4, peer6, KernelReasonPASS_DEFAULT},
 		{"an isolated pod is not asked for its default", isolated, nil, peer4, peer6, KernelReasonDROP_NETWORK_POLICY},
-		{"a rule for every peer allows", isolated, []row{{0, webPort, allows(0)}}, far4, far6,
+		{"a rule for every peer allows", isolated, []cell{{0, webPort, allows(0)}}, far4, far6,
 			KernelReasonPASS_NETWORK_POLICY},
-		{"a rule for the exact peer allows", isolated, []row{{peerClass, webPort, allows(4)}}, peer4, peer6,
+		{"a rule for the exact peer allows", isolated, []cell{{peerClass, webPort, allows(4)}}, peer4, peer6,
 			KernelReasonPASS_NETWORK_POLICY},
-		{"a rule for the prefix allows", isolated, []row{{cidrClass, webPort, allows(0)}}, cidr4, cidr6,
+		{"a rule for the prefix allows", isolated, []cell{{cidrClass, webPort, allows(0)}}, cidr4, cidr6,
 			KernelReasonPASS_NETWORK_POLICY},
-		{"a rule for another peer does not", isolated, []row{{peerClass, webPort, allows(0)}}, cidr4, cidr6,
+		{"a rule for another peer does not", isolated, []cell{{peerClass, webPort, allows(0)}}, cidr4, cidr6,
 			KernelReasonDROP_NETWORK_POLICY},
-		{"a rule for another port does not", isolated, []row{{peerClass, webPort + 1, allows(0)}}, peer4, peer6,
+		{"a rule for another port does not", isolated, []cell{{peerClass, webPort + 1, allows(0)}}, peer4, peer6,
 			KernelReasonDROP_NETWORK_POLICY},
 		{"a class with a row of its own is not every peer", isolated,
-			[]row{{0, webPort, allows(0)}, {peerClass, webPort, adminSays(deny(1))}}, peer4, peer6,
+			[]cell{{0, webPort, allows(0)}, {peerClass, webPort, adminSays(deny(1))}}, peer4, peer6,
 			KernelReasonDROP_ADMIN},
-		{"a class without one is", isolated, []row{{0, webPort, allows(0)}}, peer4, peer6,
+		{"a class without one is", isolated, []cell{{0, webPort, allows(0)}}, peer4, peer6,
 			KernelReasonPASS_NETWORK_POLICY},
-		{"Admin Accept needs no other tier", isolated, []row{{peerClass, webPort, adminSays(accept(3))}}, peer4, peer6,
+		{"Admin Accept needs no other tier", isolated, []cell{{peerClass, webPort, adminSays(accept(3))}}, peer4, peer6,
 			KernelReasonPASS_ADMIN},
-		{"Admin Deny beats an allowing policy", isolated, []row{{peerClass, webPort, says(func(r *KernelRow) {
-			r.Admin, r.NetworkPolicy = deny(3), 1
-		})}}, peer4, peer6, KernelReasonDROP_ADMIN},
+		{"Admin Deny beats an allowing policy", isolated, []cell{{peerClass, webPort, both(adminSays(deny(3)), allows(0))}}, peer4, peer6, KernelReasonDROP_ADMIN},
 		{"Admin Pass leaves it to the isolated pod's policies", isolated,
-			[]row{{peerClass, webPort, adminSays(pass(3))}}, peer4, peer6, KernelReasonDROP_NETWORK_POLICY},
-		{"Admin Pass leaves it to Baseline", free, []row{{peerClass, webPort, says(func(r *KernelRow) {
-			r.Admin, r.Baseline = pass(3), accept(1)
-		})}}, peer4, peer6, KernelReasonPASS_BASELINE},
+			[]cell{{peerClass, webPort, adminSays(pass(3))}}, peer4, peer6, KernelReasonDROP_NETWORK_POLICY},
+		{"Admin Pass leaves it to Baseline", free, []cell{{peerClass, webPort, both(adminSays(pass(3)), baselineSays(accept(1)))}}, peer4, peer6, KernelReasonPASS_BASELINE},
 		{"Baseline is not asked about an isolated pod", isolated,
-			[]row{{peerClass, webPort, baselineSays(accept(1))}}, peer4, peer6, KernelReasonDROP_NETWORK_POLICY},
+			[]cell{{peerClass, webPort, baselineSays(accept(1))}}, peer4, peer6, KernelReasonDROP_NETWORK_POLICY},
 		{"Baseline Deny beats a default of allow", freeOpen,
-			[]row{{peerClass, webPort, baselineSays(deny(1))}}, peer4, peer6, KernelReasonDROP_BASELINE},
+			[]cell{{peerClass, webPort, baselineSays(deny(1))}}, peer4, peer6, KernelReasonDROP_BASELINE},
 		{"Baseline Pass leaves it to the default", freeOpen,
-			[]row{{peerClass, webPort, baselineSays(pass(1))}}, peer4, peer6, KernelReasonPASS_DEFAULT},
+			[]cell{{peerClass, webPort, baselineSays(pass(1))}}, peer4, peer6, KernelReasonPASS_DEFAULT},
 		{"an action that nobody knows denies", free,
-			[]row{{peerClass, webPort, adminSays(3 << 2)}}, peer4, peer6, KernelReasonDROP_ADMIN},
+			[]cell{{peerClass, webPort, adminSays(3 << 2)}}, peer4, peer6, KernelReasonDROP_ADMIN},
 		{"an action that nobody knows denies in Baseline too", freeOpen,
-			[]row{{peerClass, webPort, baselineSays(3 << 2)}}, peer4, peer6, KernelReasonDROP_BASELINE},
+			[]cell{{peerClass, webPort, baselineSays(3 << 2)}}, peer4, peer6, KernelReasonDROP_BASELINE},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -99,7 +112,7 @@ func TestTiers(t *testing.T) {
 			k.scene()
 			for _, d := range []KernelDirection{out, in} {
 				for _, r := range c.rows {
-					k.row(c.pod.Policy[d-1], r.class, r.port, r.says)
+					k.row(c.pod.Stances[enforced].List[d-1][0], r.class, r.port, r.says)
 				}
 				for _, peer := range []string{c.peer4, c.peer6} {
 					k.expect(d, between(d, peer, tcp, 443), c.want)
@@ -185,7 +198,7 @@ func TestFamiliesStayApart(t *testing.T) {
 func TestLocalNode(t *testing.T) {
 	k := load(t)
 	k.change(isolated)
-	k.peer(node4, KernelPeer{Class: peerClass, LocalNode: 1})
+	k.peer(node4, KernelPeer{Class: peerClass, Flags: 1})
 	k.row(policyIn, peerClass, 0, adminSays(deny(1)))
 	k.row(policyEg, peerClass, 0, adminSays(deny(1)))
 	k.expect(in, between(in, node4, tcp, 443), KernelReasonPASS_LOCAL_NODE)
@@ -221,7 +234,7 @@ func TestPortClasses(t *testing.T) {
 			k := load(t)
 			k.change(isolated)
 			k.port(protocol, 8443, webPort)
-			k.row(isolated.Policy[d-1], 0, webPort, allows(0))
+			k.row([]uint64{policyIn, policyEg}[d-1], 0, webPort, allows(0))
 			k.expect(d, between(d, far4, protocol, 8443), KernelReasonPASS_NETWORK_POLICY)
 			for _, other := range []byte{tcp, udp, sctp} {
 				if other != protocol {
@@ -247,22 +260,22 @@ func TestNames(t *testing.T) {
 	cases := []struct {
 		name    string
 		pod     KernelEndpoint
-		address KernelRow // what the rules say of every peer
-		byName  KernelRow
+		address row // what the rules say of every peer
+		byName  row
 		class   uint64 // of the grant
 		expires uint64
 		want    KernelReason
 	}{
-		{"a name rule of the NetworkPolicy tier allows", isolated, says(func(*KernelRow) {}), allows(2), nameClass,
+		{"a name rule of the NetworkPolicy tier allows", isolated, nothing, allows(2), nameClass,
 			never, KernelReasonPASS_NETWORK_POLICY_NAME},
-		{"a name rule of the Admin tier accepts", isolated, says(func(*KernelRow) {}), adminSays(accept(2)), nameClass,
+		{"a name rule of the Admin tier accepts", isolated, nothing, adminSays(accept(2)), nameClass,
 			never, KernelReasonPASS_ADMIN_NAME},
-		{"a name rule of the Baseline tier accepts", free, says(func(*KernelRow) {}), baselineSays(accept(2)),
+		{"a name rule of the Baseline tier accepts", free, nothing, baselineSays(accept(2)),
 			nameClass, never, KernelReasonPASS_BASELINE_NAME},
-		{"an Admin name rule is told apart where both tiers allow", isolated, says(func(*KernelRow) {}),
-			says(func(r *KernelRow) { r.Admin, r.NetworkPolicy = accept(2), 1 }), nameClass, never,
+		{"an Admin name rule is told apart where both tiers allow", isolated, nothing,
+			both(adminSays(accept(2)), allows(0)), nameClass, never,
 			KernelReasonPASS_ADMIN_NAME},
-		{"a NetworkPolicy name does not help a pod that is not isolated", free, says(func(*KernelRow) {}), allows(2),
+		{"a NetworkPolicy name does not help a pod that is not isolated", free, nothing, allows(2),
 			nameClass, never, KernelReasonDROP_DEFAULT},
 		{"an earlier Deny beats the name", isolated, adminSays(deny(1)), adminSays(accept(2)), nameClass, never,
 			KernelReasonDROP_ADMIN},
@@ -272,21 +285,21 @@ func TestNames(t *testing.T) {
 			never, KernelReasonDROP_BASELINE},
 		{"Admin Deny beats a name of the NetworkPolicy tier", isolated, adminSays(deny(1)), allows(0), nameClass,
 			never, KernelReasonDROP_ADMIN},
-		{"a grant of another class has no rows", isolated, says(func(*KernelRow) {}), allows(2), nameClass + 1, never,
+		{"a grant of another class has no rows", isolated, nothing, allows(2), nameClass + 1, never,
 			KernelReasonDROP_NETWORK_POLICY},
-		{"an expired grant opens nothing, with nobody to remove it", isolated, says(func(*KernelRow) {}), allows(2),
+		{"an expired grant opens nothing, with nobody to remove it", isolated, nothing, allows(2),
 			nameClass, 1, KernelReasonDROP_NETWORK_POLICY},
 		{"a grant does not fall back to the rules for every peer", free, baselineSays(deny(4)),
-			says(func(*KernelRow) {}), nameClass, never, KernelReasonDROP_BASELINE},
+			nothing, nameClass, never, KernelReasonDROP_BASELINE},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			pods := []KernelEndpoint{c.pod}
-			if c.address.Admin == noRule {
-				// The short cut for policies without Admin rules
+			if c.address[KernelTierTIER_ADMIN] == noRule && c.byName[KernelTierTIER_ADMIN] == noRule {
+				// The short cut for pods without Admin rules
 				// changes nothing but the cost.
 				short := c.pod
-				short.Names |= namesFirst
+				short.Stances[enforced].List[out-1][KernelTierTIER_ADMIN] = 0
 				pods = append(pods, short)
 			}
 			for _, pod := range pods {

@@ -80,7 +80,7 @@ func (n *node) attempt() {
 	n.meters.applied(u.draft, len(absent))
 	n.tell(absent)
 	n.log.Info("policy is in force", "pods", len(u.draft.pods)-len(absent),
-		"rows", len(u.steps[len(u.steps)-1].Rows), "took", n.clock()-began)
+		"lists", len(u.draft.compiled.Tables.Lists), "took", n.clock()-began)
 	n.follow(u.draft, found)
 }
 

@@ -22,16 +22,18 @@ type denialKind struct {
 	// address is the peer's and port the one that is knocked at.
 	address netip.Addr
 	port    uint16
-	policy  policy.PolicyID
+	list    policy.ListID
 	hasRule bool
 	rule    uint32
+	service bool
+	audit   bool
 }
 
 func kindOf(d datapath.Denial) denialKind {
 	k := denialKind{
 		endpoint: d.Endpoint, direction: d.Direction, reason: d.Reason, protocol: d.Protocol,
 		address: d.Peer.Addr(), port: d.Peer.Port(),
-		policy: d.Policy, hasRule: d.HasRule, rule: d.Rule,
+		list: d.List, hasRule: d.HasRule, rule: d.Rule, service: d.Service, audit: d.Audit,
 	}
 	if d.Direction == policy.Ingress {
 		k.port = d.Pod.Port()
@@ -110,24 +112,40 @@ func (l *denialLog) line(ctx context.Context, k denialKind, times uint64) {
 		}
 	}
 	attrs = append(attrs, slog.Uint64("count", times))
-	l.log.LogAttrs(ctx, slog.LevelWarn, "denied", attrs...)
+	what := "denied"
+	if k.audit {
+		what = "would be denied, but the policy is on trial"
+	}
+	l.log.LogAttrs(ctx, slog.LevelWarn, what, attrs...)
 }
 
 // ruleAttrs name the policy and the rule that denied, or, where no rule did
 // because none allowed, the policies that isolate the pod.
 func ruleAttrs(compiled *policy.Compiled, k denialKind) []slog.Attr {
-	tier := k.reason.Tier()
-	if tier == policy.TierNetworkPolicy {
-		var by []string
-		for _, ref := range compiled.IsolatedBy(k.endpoint, k.direction) {
-			by = append(by, ref.String())
-		}
-		return []slog.Attr{slog.Any("isolated-by", by)}
+	var attrs []slog.Attr
+	ref, known := compiled.Explain(k.list, k.rule)
+	switch {
+	case k.hasRule && known:
+		attrs = []slog.Attr{slog.String("policy", ref.Policy.String()), slog.String("rule", ref.Rule())}
+	case k.reason.Tier() == policy.TierNetworkPolicy:
+		attrs = []slog.Attr{slog.Any("isolated-by", isolators(compiled, k))}
 	}
-	if ref, ok := compiled.Explain(k.policy, tier, k.rule); ok && k.hasRule {
-		return []slog.Attr{slog.String("policy", ref.Policy.String()), slog.String("rule", ref.Rule())}
+	if k.service {
+		attrs = append(attrs, slog.String("service", "a backend of it is denied"))
 	}
-	return nil
+	return attrs
+}
+
+func isolators(compiled *policy.Compiled, k denialKind) []string {
+	refs := compiled.IsolatedBy(k.endpoint, k.direction)
+	if k.audit {
+		refs = compiled.AuditIsolatedBy(k.endpoint, k.direction)
+	}
+	var by []string
+	for _, ref := range refs {
+		by = append(by, ref.String())
+	}
+	return by
 }
 
 func peerText(k denialKind) string {

@@ -86,7 +86,7 @@ func TestRuleAttrs(t *testing.T) {
 	if len(refs) != 1 || !strings.Contains(refs[0].String(), "app/names") {
 		t.Fatalf("isolated by: got %v, want the policy of the fixture", refs)
 	}
-	if got := ruleAttrs(compiled, denialKind{endpoint: podID, direction: policy.Egress, policy: 1, hasRule: true}); got != nil {
-		t.Errorf("a policy that is no more: got %v, want nothing said", got)
+	if got := ruleAttrs(compiled, denialKind{endpoint: podID, direction: policy.Egress, list: 1, hasRule: true}); got != nil {
+		t.Errorf("a list that is no more: got %v, want nothing said", got)
 	}
 }

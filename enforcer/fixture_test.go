@@ -69,8 +69,9 @@ func draftOf(rules ...policy.Rule) *draft {
 // judges packets after every step of a switch.
 type memory struct {
 	tables *policy.Tables
-	// rows are all that were ever written and not taken away.
-	rows   map[policy.RowKey]policy.Row
+	// lists and names are all that were ever written and not taken away.
+	lists  map[policy.ListID]*policy.List
+	names  map[policy.RowKey]policy.Precedence
 	held   map[netip.Addr]datapath.Entry
 	events []string
 	// left are entries of a predecessor and connections the classes of its
@@ -93,7 +94,7 @@ type probe struct {
 }
 
 func newMemory() *memory {
-	return &memory{rows: map[policy.RowKey]policy.Row{}, held: map[netip.Addr]datapath.Entry{}, failures: map[string][]error{}}
+	return &memory{lists: map[policy.ListID]*policy.List{}, names: map[policy.RowKey]policy.Precedence{}, held: map[netip.Addr]datapath.Entry{}, failures: map[string][]error{}}
 }
 
 func (m *memory) fails(method string) error {
@@ -113,9 +114,8 @@ func (m *memory) Apply(steps []*policy.Tables, _ map[policy.EndpointID]string) e
 		return err
 	}
 	for i, t := range steps {
-		before := m.rows
-		m.rows = maps.Clone(before)
-		maps.Copy(m.rows, t.Rows)
+		m.addLists(t.Lists)
+		m.names = merged(m.names, t.NameRows)
 		if m.tables != nil {
 			m.look(fmt.Sprintf("with the rows of step %d", i), m.tables)
 			switched := *m.tables
@@ -125,15 +125,40 @@ func (m *memory) Apply(steps []*policy.Tables, _ map[policy.EndpointID]string) e
 		m.look(fmt.Sprintf("in step %d", i), t)
 		m.tables = t
 	}
-	m.rows = maps.Clone(m.tables.Rows)
+	m.lists = map[policy.ListID]*policy.List{}
+	m.addLists(m.tables.Lists)
+	m.names = maps.Clone(m.tables.NameRows)
 	m.look("after the last step", m.tables)
 	return nil
+}
+
+// addLists leaves the rows that are there already.
+func (m *memory) addLists(lists map[policy.ListID]*policy.List) {
+	all := maps.Clone(m.lists)
+	for id, list := range lists {
+		sum := *list
+		if have := all[id]; have != nil {
+			sum.Rows = merged(have.Rows, list.Rows)
+			sum.Wide = sum.Wide || have.Wide
+		}
+		all[id] = &sum
+	}
+	m.lists = all
+}
+
+func merged[K comparable, V any](a, b map[K]V) map[K]V {
+	all := maps.Clone(a)
+	if all == nil {
+		all = map[K]V{}
+	}
+	maps.Copy(all, b)
+	return all
 }
 
 // look judges what is watched under the tables, with all rows there are.
 func (m *memory) look(when string, tables *policy.Tables) {
 	seen := *tables
-	seen.Rows = m.rows
+	seen.Lists, seen.NameRows = m.lists, m.names
 	judge := func(p probe, want policy.Verdict) {
 		class := p.class
 		if class == 0 {
@@ -151,11 +176,11 @@ func (m *memory) look(when string, tables *policy.Tables) {
 	}
 }
 
-func (m *memory) Grant(_ policy.EndpointID, rows map[policy.RowKey]policy.Row, entries []datapath.Entry) error {
+func (m *memory) Grant(_ policy.EndpointID, rows map[policy.RowKey]policy.Precedence, entries []datapath.Entry) error {
 	if err := m.fails("grant"); err != nil {
 		return err
 	}
-	maps.Copy(m.rows, rows)
+	m.names = merged(m.names, rows)
 	for _, e := range entries {
 		m.held[e.Addr] = e
 	}
@@ -186,7 +211,7 @@ func (m *memory) Classes() (map[policy.EndpointID][]policy.ClassID, error) {
 // allows says whether the kernel lets a packet of the pod through.
 func (m *memory) allows(peer netip.Addr, port uint16) bool {
 	seen := *m.tables
-	seen.Rows = m.rows
+	seen.Lists, seen.NameRows = m.lists, m.names
 	return seen.Judge(podID, policy.Egress, peer, tcp, port, m.held[peer].Class).Verdict == policy.Allow
 }
 

@@ -45,6 +45,6 @@ func (idle) Revoke(policy.EndpointID, []netip.Addr) error               { return
 func (idle) Granted() ([]datapath.Granted, error)                       { return nil, nil }
 func (idle) Acknowledge(uint64, time.Duration)                          {}
 func (idle) Classes() (map[policy.EndpointID][]policy.ClassID, error)   { return nil, nil }
-func (idle) Grant(policy.EndpointID, map[policy.RowKey]policy.Row, []datapath.Entry) error {
+func (idle) Grant(policy.EndpointID, map[policy.RowKey]policy.Precedence, []datapath.Entry) error {
 	return nil
 }

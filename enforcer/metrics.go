@@ -78,7 +78,7 @@ type collector struct {
 	kernel   counters
 	sessions func() []dns.State
 
-	packets, bytes, lost, connected, failed *prometheus.Desc
+	packets, bytes, would, lost, connected, failed *prometheus.Desc
 }
 
 func newCollector(k counters, sessions func() []dns.State) *collector {
@@ -88,8 +88,10 @@ func newCollector(k counters, sessions func() []dns.State) *collector {
 	}
 	return &collector{
 		kernel: k, sessions: sessions,
-		packets:   desc("verdicts_total", "Packets of pods, by what became of them and why.", labels...),
-		bytes:     desc("verdict_bytes_total", "Bytes of pods' packets, by what became of them and why.", labels...),
+		packets: desc("verdicts_total", "Packets of pods, by what became of them and why.", labels...),
+		bytes:   desc("verdict_bytes_total", "Bytes of pods' packets, by what became of them and why.", labels...),
+		would: desc("would_deny_total", "Connections that passed because what denies them is on trial, each time they were judged.",
+			"direction", "tier", "reason"),
 		lost:      desc("events_lost_total", "Denied packets that were not reported because too many came at once."),
 		connected: desc("dns_sessions", "Sessions with CoreDNS replicas that are connected."),
 		failed:    desc("scrape_failed", "Whether the kernel's counters could not be read (1) or could (0)."),
@@ -98,7 +100,7 @@ func newCollector(k counters, sessions func() []dns.State) *collector {
 
 // Describe is part of prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.packets, c.bytes, c.lost, c.connected, c.failed} {
+	for _, d := range []*prometheus.Desc{c.packets, c.bytes, c.would, c.lost, c.connected, c.failed} {
 		ch <- d
 	}
 }
@@ -125,6 +127,13 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstMetric(c.failed, prometheus.GaugeValue, failed)
 	for _, n := range all {
+		if n.Audit {
+			if n.Reason.Verdict() == policy.Deny {
+				ch <- prometheus.MustNewConstMetric(c.would, prometheus.CounterValue, float64(n.Packets),
+					n.Direction.String(), tierLabel(n.Reason.Tier()), n.Reason.String())
+			}
+			continue
+		}
 		labels := []string{n.Direction.String(), n.Reason.Verdict().String(), tierLabel(n.Reason.Tier()), n.Reason.String()}
 		ch <- prometheus.MustNewConstMetric(c.packets, prometheus.CounterValue, float64(n.Packets), labels...)
 		ch <- prometheus.MustNewConstMetric(c.bytes, prometheus.CounterValue, float64(n.Bytes), labels...)

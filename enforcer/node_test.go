@@ -125,7 +125,7 @@ func TestRemovedRuleEndsGrantsAndConnections(t *testing.T) {
 		if _, held := m.held[web]; held || !b.kernel.allows(other, 443) {
 			t.Errorf("got %v in the kernel, want the address of example.org alone", m.held)
 		}
-		for key := range m.tables.Rows {
+		for key := range m.tables.NameRows {
 			if key.Peer == class {
 				t.Errorf("row %v is still there, so connections of the removed rule live on", key)
 			}
@@ -151,7 +151,7 @@ func TestRefusedPolicyIsTriedAgain(t *testing.T) {
 			t.Error("want names learnt under the policy in force while the next one waits")
 		}
 		for key := range next.compiled.NameRows(podID, []string{"example.com"}) {
-			if _, ok := m.rows[key]; !ok {
+			if _, ok := m.names[key]; !ok {
 				t.Errorf("row %v of the next policy is missing", key)
 			}
 		}

@@ -65,7 +65,7 @@ func TestNameRowsHoldOnTheWay(t *testing.T) {
 // judgeByName asks the policy alone, with nothing of the way in it.
 func judgeByName(d *draft, use nameUse, port uint16) bool {
 	tables := *d.compiled.Tables
-	tables.Rows = d.compiled.NameRows(podID, use.patterns)
+	tables.NameRows = d.compiled.NameRows(podID, use.patterns)
 	return tables.Judge(podID, policy.Egress, web, tcp, port, use.class).Verdict == policy.Allow
 }
 
@@ -74,9 +74,9 @@ func TestTheSameCompiledNeedsOneStep(t *testing.T) {
 	if got := len(newUpdate(d.compiled, d).steps); got != 1 {
 		t.Errorf("got %d steps, want 1", got)
 	}
-	before := len(d.compiled.Tables.Rows)
+	before := len(d.compiled.Tables.NameRows)
 	newUpdate(d.compiled, d).cover(nameUse{podID, 1, []string{"example.com"}})
-	if got := len(d.compiled.Tables.Rows); got != before {
+	if got := len(d.compiled.Tables.NameRows); got != before {
 		t.Errorf("compiled tables were changed: got %d rows, want %d", got, before)
 	}
 }

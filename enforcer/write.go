@@ -40,7 +40,7 @@ func (n *node) write(c grants.Change) {
 // kernel has not met yet. Where it fails it says so and the pod is in debt.
 func (n *node) grant(ep policy.EndpointID, list []grants.Grant) bool {
 	compiled := n.current.compiled
-	var rows map[policy.RowKey]policy.Row
+	var rows map[policy.RowKey]policy.Precedence
 	n.entries = n.entries[:0]
 	var class policy.ClassID
 	for i, g := range list {
@@ -60,7 +60,7 @@ func (n *node) grant(ep policy.EndpointID, list []grants.Grant) bool {
 
 // introduce adds to rows those of a class that the kernel may not have yet: one
 // that is new, or any of a pod whose last write failed.
-func (n *node) introduce(use nameUse, rows map[policy.RowKey]policy.Row) map[policy.RowKey]policy.Row {
+func (n *node) introduce(use nameUse, rows map[policy.RowKey]policy.Precedence) map[policy.RowKey]policy.Precedence {
 	fresh := n.classes.add(use)
 	if !fresh && n.debts[use.endpoint] == nil {
 		return rows
@@ -69,7 +69,7 @@ func (n *node) introduce(use nameUse, rows map[policy.RowKey]policy.Row) map[pol
 		n.askAgain()
 	}
 	if rows == nil {
-		rows = make(map[policy.RowKey]policy.Row)
+		rows = make(map[policy.RowKey]policy.Precedence)
 	}
 	maps.Copy(rows, n.current.compiled.NameRows(use.endpoint, use.patterns))
 	if n.pending != nil {

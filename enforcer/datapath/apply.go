@@ -49,14 +49,13 @@ func (d *Datapath) renew(t *policy.Tables) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(next.rows.add(t.Rows), next.move(t)); err != nil {
+	if err := errors.Join(next.rows.add(t), next.move(t)); err != nil {
 		return errors.Join(err, next.close())
 	}
-	before := adminPolicies(t)
 	var places []func() error
 	for id, p := range d.pods {
 		// A pod that is about to go is closed until then.
-		places = append(places, func() error { return p.place(next, p.view(t.Endpoints[id], before)) })
+		places = append(places, func() error { return p.place(next, view(id, p.slot, t.Endpoints[id], t)) })
 		if p.ifindex != 0 {
 			if err := d.slots.lead(next, p.ifindex, p.slot); err != nil {
 				return errors.Join(err, next.close())
@@ -78,7 +77,7 @@ func (d *Datapath) renew(t *policy.Tables) error {
 // it safe: a row is there before anything leads to it, and goes when nothing
 // does any more.
 func (d *Datapath) step(t *policy.Tables) error {
-	if err := d.programs.rows.add(t.Rows); err != nil {
+	if err := d.programs.rows.add(t); err != nil {
 		return err
 	}
 	if err := d.turn(t); err != nil {
@@ -100,10 +99,18 @@ func (p *programs) move(t *policy.Tables) error {
 	if err := p.prefixes.add(t.Prefixes); err != nil {
 		return err
 	}
+	// A service port is known before its address is one of Services, and as
+	// long as it is.
+	if err := p.services.add(t.Services); err != nil {
+		return err
+	}
 	if err := p.addresses.add(t.Addresses); err != nil {
 		return err
 	}
 	if err := p.addresses.prune(t.Addresses); err != nil {
+		return err
+	}
+	if err := p.services.prune(t.Services); err != nil {
 		return err
 	}
 	return p.prefixes.prune(t.Prefixes)
@@ -112,15 +119,14 @@ func (p *programs) move(t *policy.Tables) error {
 // turn switches the endpoints whose policy changes.
 func (d *Datapath) turn(t *policy.Tables) error {
 	var turned *pod
-	before := adminPolicies(t)
 	for id, p := range d.pods {
 		e, ok := t.Endpoints[id]
-		view := p.view(e, before)
-		if !ok || p.current() == view {
+		next := view(id, p.slot, e, t)
+		if !ok || p.current() == next {
 			continue
 		}
 		<-d.settled
-		if err := p.turn(d.programs, view); err != nil {
+		if err := p.turn(d.programs, next); err != nil {
 			return err
 		}
 		turned = p
@@ -160,7 +166,7 @@ func (d *Datapath) finish(t *policy.Tables, interfaces map[policy.EndpointID]str
 	if err := d.removeGone(t); err != nil {
 		return err
 	}
-	if err := d.programs.rows.prune(t.Rows); err != nil {
+	if err := d.programs.rows.prune(t); err != nil {
 		return err
 	}
 	return errors.Join(missing...)
@@ -169,7 +175,6 @@ func (d *Datapath) finish(t *policy.Tables, interfaces map[policy.EndpointID]str
 // admit makes the pods that are new, with their tables, before any packet can
 // reach them.
 func (d *Datapath) admit(t *policy.Tables) error {
-	before := adminPolicies(t)
 	var fresh []*pod
 	var places []func() error
 	for id, e := range t.Endpoints {
@@ -181,7 +186,7 @@ func (d *Datapath) admit(t *policy.Tables) error {
 			return errors.Join(fmt.Errorf("pod %s/%s: %w", e.Pod.Namespace, e.Pod.Name, err), d.discard(fresh))
 		}
 		fresh = append(fresh, p)
-		places = append(places, func() error { return p.place(d.programs, p.view(e, before)) })
+		places = append(places, func() error { return p.place(d.programs, view(id, p.slot, e, t)) })
 	}
 	if err := together(places...); err != nil {
 		return errors.Join(err, d.discard(fresh))

@@ -45,6 +45,9 @@ func (r Reason) Tier() policy.Tier {
 
 // Counter is how many packets were judged so since the node's state was made.
 type Counter struct {
+	// Audit counters are of connections that passed and would not have, if
+	// what is on trial were in force (P23).
+	Audit          bool
 	Direction      policy.Direction
 	Reason         Reason
 	Packets, Bytes uint64
@@ -55,21 +58,28 @@ func (d *Datapath) Counters() ([]Counter, error) {
 	table := d.state.maps[bpf.KernelMapCounters]
 	all := make([]Counter, 0, table.MaxEntries())
 	var perCPU []bpf.KernelCounter
-	for _, direction := range []policy.Direction{policy.Ingress, policy.Egress} {
-		for reason := range bpf.KernelReasonREASONS {
-			index := uint32(direction-policy.Ingress)*uint32(bpf.KernelReasonREASONS) + uint32(reason)
-			if err := table.Lookup(index, &perCPU); err != nil {
-				return nil, fmt.Errorf("read table counters: %w", err)
-			}
-			c := Counter{Direction: direction, Reason: Reason{reason}}
-			for _, n := range perCPU {
-				c.Packets += n.Packets
-				c.Bytes += n.Bytes
-			}
-			all = append(all, c)
+	for index := range table.MaxEntries() {
+		if err := table.Lookup(index, &perCPU); err != nil {
+			return nil, fmt.Errorf("read table counters: %w", err)
 		}
+		c := counterAt(index)
+		for _, n := range perCPU {
+			c.Packets += n.Packets
+			c.Bytes += n.Bytes
+		}
+		all = append(all, c)
 	}
 	return all, nil
+}
+
+// counterAt says what is counted there (count in bpf/denial.h).
+func counterAt(index uint32) Counter {
+	const reasons, directions = uint32(bpf.KernelReasonREASONS), 2
+	side := index / reasons
+	return Counter{
+		Audit: side >= directions, Direction: policy.Ingress + policy.Direction(side%directions),
+		Reason: Reason{bpf.KernelReason(index % reasons)},
+	}
 }
 
 // Lost is how many denials were counted but not reported, because their pod had

@@ -23,34 +23,43 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	clientPolicy policy.PolicyID  = 0x11
+	clientPolicy policy.ListID    = 0x11
 	nameClass    policy.ClassID   = 0x33
 	serverClass  policy.ClassID   = 0x22
 	web          policy.PortClass = 0x44
 )
 
-// tables police one client, isolated for egress. Rules says what its policy
-// allows on port 80.
-func tables(client *scenePod, rules map[policy.ClassID]policy.Row) *policy.Tables {
+// tables police one client, isolated for egress. Rules says what its policies
+// allow on port 80.
+func tables(client *scenePod, rules map[policy.ClassID]policy.Precedence) *policy.Tables {
 	t := &policy.Tables{
 		Endpoints: map[policy.EndpointID]policy.Endpoint{client.id: {
-			Pod:      policy.PodRef{Namespace: "app", Name: "client"},
-			Egress:   policy.Attachment{Policy: clientPolicy, Isolated: true},
-			Default:  policy.Allow,
+			Pod: policy.PodRef{Namespace: "app", Name: "client"},
+			Stance: policy.Stance{
+				Egress:  policy.Attachment{NetworkPolicy: clientPolicy, Isolated: true},
+				Default: policy.Allow,
+			},
 			Patterns: []string{"example.com"},
 		}},
 		Addresses: map[netip.Addr]policy.Peer{},
 		Prefixes:  map[netip.Prefix]policy.ClassID{},
 		Ports:     []policy.PortSpan{{Protocol: 6, First: 80, Last: 80, Class: web}},
-		Rows:      map[policy.RowKey]policy.Row{},
+		NameRows:  map[policy.RowKey]policy.Precedence{},
 	}
+	list := &policy.List{Rows: map[policy.Cell]policy.Precedence{}}
 	for class, row := range rules {
-		t.Rows[policy.RowKey{Policy: clientPolicy, Peer: class, Port: web}] = row
+		if class&nameClass == nameClass {
+			t.NameRows[policy.RowKey{List: clientPolicy, Cell: policy.Cell{Peer: class, Port: web}}] = row
+			continue
+		}
+		list.Rows[policy.Cell{Peer: class, Port: web}] = row
+		list.Wide = list.Wide || class == policy.AnyPeer
 	}
+	t.Lists = map[policy.ListID]*policy.List{clientPolicy: list}
 	return t
 }
 
-var allow = policy.Row{Admin: policy.NoRule, Baseline: policy.NoRule, NetworkPolicy: 1}
+var allow = policy.NewPrecedence(1, policy.ActionAccept)
 
 type fixture struct {
 	*scene
@@ -117,7 +126,7 @@ func TestPolicyOnInterface(t *testing.T) {
 		d := f.open(Config{Hook: hook, Pin: filepath.Join(f.bpf, "nameward")})
 		defer d.Close()
 		f.connects(true)
-		closed, open := tables(f.client, nil), tables(f.client, map[policy.ClassID]policy.Row{policy.AnyPeer: allow})
+		closed, open := tables(f.client, nil), tables(f.client, map[policy.ClassID]policy.Precedence{policy.AnyPeer: allow})
 		f.apply(d, closed)
 		f.connects(false)
 		f.apply(d, open)
@@ -139,11 +148,11 @@ func TestPeerClasses(t *testing.T) {
 	f := newFixture(t)
 	d := f.open(Config{})
 	defer d.Close()
-	byClass := tables(f.client, map[policy.ClassID]policy.Row{serverClass: allow})
+	byClass := tables(f.client, map[policy.ClassID]policy.Precedence{serverClass: allow})
 	f.apply(d, byClass)
 	f.connects(false)
 
-	byAddress := tables(f.client, map[policy.ClassID]policy.Row{serverClass: allow})
+	byAddress := tables(f.client, map[policy.ClassID]policy.Precedence{serverClass: allow})
 	byAddress.Addresses[f.server.addr] = policy.Peer{Class: serverClass}
 	f.apply(d, byAddress)
 	f.connects(true)
@@ -151,7 +160,7 @@ func TestPeerClasses(t *testing.T) {
 	f.apply(d, byClass)
 	f.connects(false)
 
-	byPrefix := tables(f.client, map[policy.ClassID]policy.Row{serverClass: allow})
+	byPrefix := tables(f.client, map[policy.ClassID]policy.Precedence{serverClass: allow})
 	byPrefix.Prefixes[netip.MustParsePrefix("10.1.0.0/24")] = serverClass
 	f.apply(d, byPrefix)
 	f.connects(true)
@@ -164,7 +173,7 @@ func TestGrant(t *testing.T) {
 	d := f.open(Config{})
 	defer d.Close()
 	f.apply(d, tables(f.client, nil))
-	rows := map[policy.RowKey]policy.Row{{Policy: clientPolicy, Peer: nameClass, Port: web}: allow}
+	rows := map[policy.RowKey]policy.Precedence{{List: clientPolicy, Cell: policy.Cell{Peer: nameClass, Port: web}}: allow}
 	grant := func(lifetime time.Duration) {
 		must(t, d.Grant(f.client.id, rows, []Entry{{f.server.addr, nameClass, Now() + lifetime}}))
 	}
@@ -194,7 +203,7 @@ func TestSuccessor(t *testing.T) {
 	hooks(t, func(t *testing.T, hook Hook) {
 		f := newFixture(t)
 		cfg := Config{Hook: hook, Pin: filepath.Join(f.bpf, "nameward")}
-		withName := tables(f.client, map[policy.ClassID]policy.Row{nameClass: allow})
+		withName := tables(f.client, map[policy.ClassID]policy.Precedence{nameClass: allow})
 		d := f.open(cfg)
 		f.apply(d, withName)
 		must(t, d.Grant(f.client.id, nil, []Entry{{f.server.addr, nameClass, Now() + time.Minute}}))
@@ -253,11 +262,11 @@ func TestGrowth(t *testing.T) {
 	f := newFixture(t)
 	d := f.open(Config{})
 	defer d.Close()
-	small := tables(f.client, map[policy.ClassID]policy.Row{policy.AnyPeer: allow})
+	small := tables(f.client, map[policy.ClassID]policy.Precedence{policy.AnyPeer: allow})
 	f.apply(d, small)
 	established := f.dial(f.client, f.server, 80, patience)
 
-	large := tables(f.client, map[policy.ClassID]policy.Row{policy.AnyPeer: allow})
+	large := tables(f.client, map[policy.ClassID]policy.Precedence{policy.AnyPeer: allow})
 	for i := range 3 * leastEntries {
 		a := netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})
 		large.Addresses[a] = policy.Peer{Class: serverClass}
@@ -380,8 +389,12 @@ func TestDenials(t *testing.T) {
 	f := newFixture(t)
 	d := f.open(Config{})
 	defer d.Close()
-	deny := policy.Row{Admin: policy.NewPrecedence(5, policy.ActionDeny), Baseline: policy.NoRule}
-	f.apply(d, tables(f.client, map[policy.ClassID]policy.Row{policy.AnyPeer: deny}))
+	deny := policy.NewPrecedence(5, policy.ActionDeny)
+	denied := tables(f.client, map[policy.ClassID]policy.Precedence{policy.AnyPeer: deny})
+	e := denied.Endpoints[f.client.id]
+	e.Egress = policy.Attachment{Admin: clientPolicy}
+	denied.Endpoints[f.client.id] = e
+	f.apply(d, denied)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	reports, ended := make(chan Denial, 1000), make(chan error, 1)
@@ -390,7 +403,7 @@ func TestDenials(t *testing.T) {
 	got := <-reports
 	if got.Endpoint != f.client.id || got.Direction != policy.Egress || got.Reason.String() != "admin-deny" ||
 		got.Reason.Tier() != policy.TierAdmin || got.Protocol != 6 || got.Pod.Addr() != f.client.addr ||
-		got.Peer != netip.AddrPortFrom(f.server.addr, 80) || got.Policy != clientPolicy || !got.HasRule || got.Rule != 5 {
+		got.Peer != netip.AddrPortFrom(f.server.addr, 80) || got.List != clientPolicy || !got.HasRule || got.Rule != 5 {
 		t.Errorf("got report %+v, want the connection to %v:80, denied by rule 5 of the Admin tier", got, f.server.addr)
 	}
 	if age := Now() - got.Time; age < 0 || age > time.Minute {

@@ -16,7 +16,7 @@ import (
 	"github.com/nameward/nameward/enforcer/policy"
 )
 
-// Denial is one dropped packet. Each pod has a share of 20 a second; what is
+// Denial is one dropped packet, or one that would have been (Audit). Each pod has a share of 20 a second; what is
 // beyond is only counted (Lost).
 type Denial struct {
 	// Time is on Now's clock.
@@ -28,11 +28,17 @@ type Denial struct {
 	// far as the packet could not be read.
 	Protocol  uint8
 	Pod, Peer netip.AddrPort
-	// Policy is what the pod had in that direction. HasRule says that a rule
-	// denied, and Rule which one of its tier (policy.Compiled.Explain).
-	Policy  policy.PolicyID
+	// List is what the pod had in that tier and direction. HasRule says that a
+	// rule denied, and Rule which one of it (policy.Compiled.Explain).
+	List    policy.ListID
 	HasRule bool
 	Rule    uint32
+	// Service says that the peer is a Service, a backend of which is denied
+	// (P22).
+	Service bool
+	// Audit says that the packet passed: only what is on trial would have
+	// dropped it (P23).
+	Audit bool
 }
 
 // noRule is NO_RULE of bpf/types.h.
@@ -78,9 +84,11 @@ func readDenial(sample []byte) (Denial, error) {
 		Protocol:  k.Protocol,
 		Pod:       netip.AddrPortFrom(readAddress(k.Pod), host(k.PodPort)),
 		Peer:      netip.AddrPortFrom(readAddress(k.Peer), host(k.PeerPort)),
-		Policy:    policy.PolicyID(k.Policy),
+		List:      policy.ListID(k.List),
 		HasRule:   k.Rule != noRule,
 		Rule:      k.Rule,
+		Service:   k.Target != 0,
+		Audit:     k.Audit != 0,
 	}, nil
 }
 

@@ -37,12 +37,12 @@ var ErrUnknownPod = errors.New("pod is not policed here")
 
 // Grant writes the pod's entries. Rows, which the entries' classes lead to, are
 // written before; they stay until an Apply whose tables lack them.
-func (d *Datapath) Grant(ep policy.EndpointID, rows map[policy.RowKey]policy.Row, entries []Entry) error {
+func (d *Datapath) Grant(ep policy.EndpointID, rows map[policy.RowKey]policy.Precedence, entries []Entry) error {
 	p, ok := d.pods[ep]
 	if !ok {
 		return ErrUnknownPod
 	}
-	if err := d.programs.rows.add(rows); err != nil {
+	if err := d.programs.rows.addNames(rows); err != nil {
 		return err
 	}
 	for _, e := range entries {

@@ -33,38 +33,61 @@ func prefixKey(p netip.Prefix) bpf.KernelPrefixKey {
 }
 
 func rowKey(k policy.RowKey) bpf.KernelRowKey {
-	return bpf.KernelRowKey{Policy: uint64(k.Policy), Class: uint64(k.Peer), Port: uint64(k.Port)}
+	return bpf.KernelRowKey{List: uint64(k.List), Class: uint64(k.Peer), Port: uint64(k.Port)}
 }
 
-func kernelRow(r policy.Row) bpf.KernelRow {
-	return bpf.KernelRow{Admin: uint32(r.Admin), Baseline: uint32(r.Baseline), NetworkPolicy: r.NetworkPolicy}
-}
+// Bits of struct peer (bpf/types.h).
+const (
+	peerLocalNode = 1
+	peerService   = 2
+)
 
 func kernelPeer(p policy.Peer) bpf.KernelPeer {
-	return bpf.KernelPeer{Class: uint64(p.Class), LocalNode: uint64(flag(p.LocalNode))}
+	flags := flag(p.LocalNode)*peerLocalNode | flag(p.Service)*peerService
+	return bpf.KernelPeer{Class: uint64(p.Class), Flags: uint64(flags)}
 }
 
-func kernelEndpoint(id policy.EndpointID, slot uint32, e policy.Endpoint) bpf.KernelEndpoint {
+func serviceKey(k policy.ServiceKey) bpf.KernelServiceKey {
+	return bpf.KernelServiceKey{Address: kernelAddress(k.Addr), Port: network(k.Port), Protocol: k.Protocol}
+}
+
+func kernelService(t policy.Targets) bpf.KernelService {
+	s := bpf.KernelService{Count: uint64(t.Count)}
+	for i, cell := range t.Of {
+		s.Of[i] = bpf.KernelCell{Class: uint64(cell.Peer), Port: uint64(cell.Port)}
+	}
+	return s
+}
+
+// view is how the kernel sees an endpoint under the lists of t.
+func view(id policy.EndpointID, slot uint32, e policy.Endpoint, t *policy.Tables) bpf.KernelEndpoint {
 	var own [2]bpf.KernelAddress
 	for i, a := range e.Addresses[:min(len(e.Addresses), len(own))] {
 		own[i] = kernelAddress(a)
 	}
 	return bpf.KernelEndpoint{
-		Own:          own,
-		Id:           uint64(id),
-		Policy:       [2]uint64{uint64(e.Ingress.Policy), uint64(e.Egress.Policy)},
-		Slot:         slot,
-		Isolated:     [2]uint8{flag(e.Ingress.Isolated), flag(e.Egress.Isolated)},
-		DefaultAllow: flag(e.Default == policy.Allow),
-		Names:        flag(len(e.Patterns) > 0) * namesWanted,
+		Own:     own,
+		Id:      uint64(id),
+		Slot:    slot,
+		Names:   flag(len(e.Patterns) > 0),
+		Audited: flag(e.Audited),
+		Stances: [2]bpf.KernelStance{kernelStance(e.Stance, t), kernelStance(e.Audit, t)},
 	}
 }
 
-// Bits of struct endpoint (bpf/types.h).
-const (
-	namesWanted = 1
-	namesFirst  = 2
-)
+func kernelStance(s policy.Stance, t *policy.Tables) bpf.KernelStance {
+	k := bpf.KernelStance{DefaultAllow: flag(s.Default == policy.Allow)}
+	for side, a := range []policy.Attachment{s.Ingress, s.Egress} {
+		k.Isolated[side] = flag(a.Isolated)
+		for tier, id := range []policy.ListID{a.Admin, a.NetworkPolicy, a.Baseline} {
+			k.List[side][tier] = uint64(id)
+			if list := t.Lists[id]; list != nil && list.Wide {
+				k.Wide[side] |= 1 << tier
+			}
+		}
+	}
+	return k
+}
 
 func flag(b bool) uint8 {
 	if b {
@@ -72,6 +95,9 @@ func flag(b bool) uint8 {
 	}
 	return 0
 }
+
+// network writes a port in network byte order, as the kernel program has it.
+func network(port uint16) uint16 { return bits.ReverseBytes16(port) }
 
 // host reads a port in network byte order, as the kernel program reports it.
 func host(port uint16) uint16 { return bits.ReverseBytes16(port) }

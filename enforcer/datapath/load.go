@@ -16,7 +16,8 @@ import (
 // Nothing of it is pinned: interfaces keep it alive while it is attached.
 type programs struct {
 	bpf.KernelObjects
-	rows      *table[policy.RowKey, policy.Row]
+	rows      *rows
+	services  *table[policy.ServiceKey, policy.Targets]
 	addresses *table[netip.Addr, policy.Peer]
 	prefixes  *table[netip.Prefix, policy.ClassID]
 	ports     *words
@@ -51,7 +52,8 @@ func load(cfg Config, state *state, t *policy.Tables) (*programs, error) {
 	if err := spec.Variables[bpf.KernelVarTick].Set(tick); err != nil {
 		return nil, fmt.Errorf("set tick: %w", err)
 	}
-	spec.Maps[bpf.KernelMapRows].MaxEntries = capacity(len(t.Rows))
+	spec.Maps[bpf.KernelMapRows].MaxEntries = capacity(rowCount(t))
+	spec.Maps[bpf.KernelMapServices].MaxEntries = capacity(len(t.Services))
 	spec.Maps[bpf.KernelMapAddresses].MaxEntries = capacity(len(t.Addresses))
 	spec.Maps[bpf.KernelMapPrefixes].MaxEntries = capacity(len(t.Prefixes))
 	cfg.size(spec)
@@ -66,8 +68,9 @@ func load(cfg Config, state *state, t *policy.Tables) (*programs, error) {
 	if p.traces, err = mapWords(p.Traces); err != nil {
 		return nil, errors.Join(err, p.ports.close(), p.KernelObjects.Close())
 	}
-	p.rows = newTable("rows", p.Rows, func(k policy.RowKey) any { return rowKey(k) },
-		func(r policy.Row) any { return kernelRow(r) })
+	p.rows = newRows(p.Rows)
+	p.services = newTable("services", p.Services, func(k policy.ServiceKey) any { return serviceKey(k) },
+		func(t policy.Targets) any { return kernelService(t) })
 	p.addresses = newTable("addresses", p.Addresses, func(a netip.Addr) any { return kernelAddress(a) },
 		func(p policy.Peer) any { return kernelPeer(p) })
 	p.prefixes = newTable("prefixes", p.Prefixes, func(p netip.Prefix) any { return prefixKey(p) },
@@ -82,7 +85,7 @@ func (c Config) size(spec *ebpf.CollectionSpec) {
 }
 
 func (p *programs) fits(t *policy.Tables) bool {
-	return p.rows.fits(t.Rows) && p.addresses.fits(t.Addresses) && p.prefixes.fits(t.Prefixes)
+	return p.rows.fits(t) && p.services.fits(t.Services) && p.addresses.fits(t.Addresses) && p.prefixes.fits(t.Prefixes)
 }
 
 func (p *programs) close() error {

@@ -110,27 +110,6 @@ func together(all ...func() error) error {
 	return errors.Join(errs...)
 }
 
-// adminPolicies are the policies with a rule of the Admin tier for anybody.
-func adminPolicies(t *policy.Tables) map[policy.PolicyID]bool {
-	with := make(map[policy.PolicyID]bool)
-	for key, row := range t.Rows {
-		if row.Admin != policy.NoRule {
-			with[key.Policy] = true
-		}
-	}
-	return with
-}
-
-// view is how the kernel shall see the pod. Policies in admin have rules that
-// may come before a name's.
-func (p *pod) view(e policy.Endpoint, admin map[policy.PolicyID]bool) bpf.KernelEndpoint {
-	k := kernelEndpoint(p.id, p.slot, e)
-	if k.Names != 0 && !admin[e.Egress.Policy] {
-		k.Names |= namesFirst
-	}
-	return k
-}
-
 func (p *pod) current() bpf.KernelEndpoint { return p.views.View[p.views.Active] }
 
 // turn switches to another view: first the view that no packet looks at, then the word

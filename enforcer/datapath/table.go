@@ -39,15 +39,23 @@ func newTable[K, V comparable](name string, kernel *ebpf.Map, key func(K) any, v
 // add writes what want has and the kernel has not, or not so.
 func (t *table[K, V]) add(want map[K]V) error {
 	for k, v := range want {
-		if have, ok := t.have[k]; ok && have == v {
-			continue
+		if err := t.put(k, v); err != nil {
+			return err
 		}
-		key, value := t.key(k), t.value(v)
-		if err := persist(func() error { return t.kernel.Put(key, value) }); err != nil {
-			return &UpdateError{t.name, err}
-		}
-		t.have[k] = v
 	}
+	return nil
+}
+
+// put writes one entry unless it is there.
+func (t *table[K, V]) put(k K, v V) error {
+	if have, ok := t.have[k]; ok && have == v {
+		return nil
+	}
+	key, value := t.key(k), t.value(v)
+	if err := persist(func() error { return t.kernel.Put(key, value) }); err != nil {
+		return &UpdateError{t.name, err}
+	}
+	t.have[k] = v
 	return nil
 }
 
@@ -57,13 +65,21 @@ func (t *table[K, V]) prune(want map[K]V) error {
 		if _, ok := want[k]; ok {
 			continue
 		}
-		key := t.key(k)
-		err := persist(func() error { return t.kernel.Delete(key) })
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return &UpdateError{t.name, err}
+		if err := t.remove(k); err != nil {
+			return err
 		}
-		delete(t.have, k)
 	}
+	return nil
+}
+
+// remove takes one entry away.
+func (t *table[K, V]) remove(k K) error {
+	key := t.key(k)
+	err := persist(func() error { return t.kernel.Delete(key) })
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return &UpdateError{t.name, err}
+	}
+	delete(t.have, k)
 	return nil
 }
 

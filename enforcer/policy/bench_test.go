@@ -141,7 +141,12 @@ func BenchmarkCompile(b *testing.B) {
 }
 
 func reportSize(b *testing.B, t *Tables) {
-	b.ReportMetric(float64(len(t.Rows)), "rows")
+	rows := 0
+	for _, list := range t.Lists {
+		rows += len(list.Rows)
+	}
+	b.ReportMetric(float64(rows), "rows")
+	b.ReportMetric(float64(len(t.Lists)), "lists")
 	b.ReportMetric(float64(len(t.Addresses)), "addresses")
 	b.ReportMetric(float64(len(t.Prefixes)), "prefixes")
 	b.ReportMetric(float64(len(t.Ports)), "spans")

@@ -17,53 +17,54 @@ type Compiled struct {
 
 	census     *census
 	short      shorten
-	policies   map[PolicyID]*effective
-	egress     map[EndpointID]*effective
+	lists      map[ListID]*tierList
 	isolations map[EndpointID]isolation
 	peers      *peerSpace
 	ports      *portSpace
 }
 
-// isolation is who isolates a pod (P6).
-type isolation struct {
-	ingress, egress []PolicyRef
-}
+// isolation is who isolates a pod (P6): what is in force, and that with what
+// is on trial.
+type isolation struct{ enforced, audited isolators }
+
+type isolators struct{ ingress, egress []PolicyRef }
 
 // Compile never fails: a rule that it cannot understand is closed, and told of
 // in Problems (P15). It keeps w.
 func Compile(w *World) *Compiled { return compile(w, firstEightBytes, nil) }
 
-// Next gives what Compile(w) gives. It shares the rows of c where neither the
-// rules nor the classes that occur have changed, which is how it is when pods
-// come and go that are like other pods; making them is most of the work.
+// Next gives what Compile(w) gives. It shares the lists of c where neither
+// their rules nor the classes that occur have changed, which is how it is when
+// pods come and go that are like other pods; making them is most of the work.
 func (c *Compiled) Next(w *World) *Compiled { return compile(w, c.short, c) }
 
 func compile(w *World, short shorten, before *Compiled) *Compiled {
 	census := takeCensus(w)
 	c := &Compiled{
-		Tables:     &Tables{Endpoints: map[EndpointID]Endpoint{}, Rows: map[RowKey]Row{}},
+		Tables:     &Tables{Endpoints: map[EndpointID]Endpoint{}, Lists: map[ListID]*List{}},
 		census:     census,
 		short:      short,
-		policies:   map[PolicyID]*effective{},
-		egress:     map[EndpointID]*effective{},
+		lists:      map[ListID]*tierList{},
 		isolations: map[EndpointID]isolation{},
 	}
-	for i := range w.Policies {
-		c.Problems = append(c.Problems, problemsOf(w.Policies[i])...)
+	for _, p := range w.Policies {
+		c.Problems = append(c.Problems, problemsOf(p)...)
 	}
 	c.addEndpoints(newRulebook(w, census))
-	peers, ports := setsOf(c.policies)
+	peers, ports := setsOf(c.lists)
 	c.peers = partitionPeers(peers, census, short)
 	c.ports = partitionPorts(ports, short)
 	c.Tables.Addresses, c.Tables.Prefixes = c.peers.addresses, c.peers.prefixes
 	c.Tables.Ports = c.ports.spans
+	c.Tables.Services = c.Tables.targets(w)
 	catalog := newCatalog(c.peers.classes, c.ports.classes)
-	if before != nil && sharesRows(c, before) {
-		c.Tables.Rows = before.Tables.Rows
-	} else {
-		for _, e := range c.policies {
-			catalog.addRows(c.Tables.Rows, e)
+	same := before != nil && samePartition(c, before)
+	for id, list := range c.lists {
+		if same && before.lists[id] != nil && before.lists[id].digest == list.digest {
+			c.Tables.Lists[id] = before.Tables.Lists[id]
+			continue
 		}
+		c.Tables.Lists[id] = catalog.rows(list)
 	}
 	c.report(catalog)
 	c.Problems = sortProblems(c.Problems)
@@ -77,6 +78,7 @@ func (c *Compiled) report(catalog *catalog) {
 			Reason: "two different sets of peers or ports have the same content hash; the traffic of both is denied",
 		})
 	}
+	c.reportServices()
 }
 
 // addEndpoints compiles what applies to each pod of this node. Pods without
@@ -90,27 +92,65 @@ func (c *Compiled) addEndpoints(book *rulebook) {
 		}
 	}
 	slices.SortFunc(pods, func(a, b *Pod) int { return comparePodRefs(a.Ref, b.Ref) })
-	bad := map[PolicyID]bool{}
+	bad := map[ListID]bool{}
 	for _, p := range pods {
 		id := EndpointOf(p.Ref.UID)
 		if _, taken := c.Tables.Endpoints[id]; taken {
 			c.closeEndpoint(id, p)
 			continue
 		}
-		s := book.selection(p)
-		in, out := book.effective(s, Ingress), book.effective(s, Egress)
-		c.isolations[id] = isolation{s.isolating(Ingress), s.isolating(Egress)}
-		c.egress[id] = out
-		c.Tables.Endpoints[id] = Endpoint{
-			Pod:       p.Ref,
-			Addresses: own(p),
-			Ingress:   Attachment{c.add(in, bad), len(c.isolations[id].ingress) > 0},
-			Egress:    Attachment{c.add(out, bad), len(c.isolations[id].egress) > 0},
-			Default:   w.Default,
-			Patterns:  out.patterns(),
-		}
+		c.Tables.Endpoints[id] = c.endpoint(id, p, book, bad)
 	}
-	c.closePolicies(bad)
+	c.closeLists(bad)
+}
+
+func (c *Compiled) endpoint(id EndpointID, p *Pod, book *rulebook, bad map[ListID]bool) Endpoint {
+	s := book.selection(p)
+	enforced, on := c.stance(book, s.enforced(), bad)
+	e := Endpoint{Pod: p.Ref, Addresses: own(p), Stance: enforced.Stance, Patterns: enforced.patterns}
+	who := isolation{enforced: on, audited: on}
+	trial := c.census.world.onTrial(p)
+	if trial || s.audited() {
+		var full stance
+		full, who.audited = c.stance(book, s, bad)
+		if trial && e.Default != Allow {
+			e.Default = Allow
+		}
+		e.Audit, e.Audited = full.Stance, full.Stance != e.Stance
+		e.Patterns = mergePatterns(e.Patterns, full.patterns)
+	}
+	c.isolations[id] = who
+	return e
+}
+
+// onTrial says whether the node default of the pod is only reported (P23).
+func (w *World) onTrial(p *Pod) bool { return w.AuditDefault || w.AuditNamespaces[p.Ref.Namespace] }
+
+// stance is a Stance in the making.
+type stance struct {
+	Stance
+	patterns []string
+}
+
+// stance compiles what applies to a pod.
+func (c *Compiled) stance(book *rulebook, s *selection, bad map[ListID]bool) (stance, isolators) {
+	by := isolators{s.isolating(Ingress), s.isolating(Egress)}
+	in, out := book.effective(s, Ingress), book.effective(s, Egress)
+	return stance{
+		Stance: Stance{
+			Ingress: c.attach(in, len(by.ingress) > 0, bad),
+			Egress:  c.attach(out, len(by.egress) > 0, bad),
+			Default: c.census.world.Default,
+		},
+		patterns: out.patterns(),
+	}, by
+}
+
+func (c *Compiled) attach(e *effective, isolated bool, bad map[ListID]bool) Attachment {
+	return Attachment{
+		Admin: c.add(e.admin, bad), NetworkPolicy: c.add(e.network, bad), Baseline: c.add(e.baseline, bad),
+		Isolated: isolated,
+	}
 }
 
 // own are the pod's addresses as packets show them, sorted: a change of their
@@ -132,58 +172,41 @@ func (c *Compiled) closeEndpoint(id EndpointID, second *Pod) {
 			" have the same UID; everything is denied to both",
 	})
 	c.Tables.Endpoints[id] = closedEndpoint(first)
-	delete(c.egress, id)
 	delete(c.isolations, id)
 }
 
 // closedEndpoint is isolated by rules that allow nothing.
 func closedEndpoint(pod PodRef) Endpoint {
-	return Endpoint{Pod: pod, Ingress: Attachment{Isolated: true}, Egress: Attachment{Isolated: true}, Default: Deny}
+	closed := Attachment{Isolated: true}
+	return Endpoint{Pod: pod, Stance: Stance{Ingress: closed, Egress: closed, Default: Deny}}
 }
 
-func (c *Compiled) add(e *effective, bad map[PolicyID]bool) PolicyID {
-	if e == nil {
+func (c *Compiled) add(list *tierList, bad map[ListID]bool) ListID {
+	if list == nil {
 		return 0
 	}
-	e.id = PolicyID(c.short(e.digest))
-	if known, ok := c.policies[e.id]; ok && known.digest != e.digest {
-		bad[e.id] = true
+	id := ListID(c.short(list.digest))
+	if known, ok := c.lists[id]; ok && known.digest != list.digest {
+		bad[id] = true
 	}
-	c.policies[e.id] = e
-	return e.id
+	c.lists[id] = list
+	return id
 }
 
-// closePolicies denies everything to pods whose policy shares its id.
-func (c *Compiled) closePolicies(bad map[PolicyID]bool) {
+// closeLists denies everything to pods that have a list which shares its id.
+func (c *Compiled) closeLists(bad map[ListID]bool) {
 	if len(bad) == 0 {
 		return
 	}
 	c.Problems = append(c.Problems, Problem{
-		Reason: "two different policies have the same content hash; everything is denied to their pods",
+		Reason: "two different lists of rules have the same content hash; everything is denied to their pods",
 	})
-	for id, e := range c.Tables.Endpoints {
-		if bad[e.Ingress.Policy] || bad[e.Egress.Policy] {
-			c.Tables.Endpoints[id] = closedEndpoint(e.Pod)
-			delete(c.egress, id)
+	for ep, e := range c.Tables.Endpoints {
+		for id := range bad {
+			if e.uses(id) {
+				c.Tables.Endpoints[ep] = closedEndpoint(e.Pod)
+			}
 		}
 	}
-	maps.DeleteFunc(c.policies, func(id PolicyID, _ *effective) bool { return bad[id] })
-}
-
-// patterns gives the name patterns of all rules, sorted.
-func (e *effective) patterns() []string {
-	if e == nil {
-		return nil
-	}
-	var found []string
-	for _, list := range e.lists() {
-		if list == nil {
-			continue
-		}
-		for _, r := range list.rules {
-			found = append(found, r.names...)
-		}
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
+	maps.DeleteFunc(c.lists, func(id ListID, _ *tierList) bool { return bad[id] })
 }

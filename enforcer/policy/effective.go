@@ -14,29 +14,8 @@ type tierList struct {
 }
 
 // effective is all that decides for a pod in one direction, the default aside.
-type effective struct {
-	id     PolicyID
-	digest digest
-	// Nil where the tier has no rules.
-	admin, network, baseline *tierList
-}
-
-func (e *effective) list(t Tier) *tierList {
-	switch t {
-	case TierAdmin:
-		return e.admin
-	case TierNetworkPolicy:
-		return e.network
-	case TierBaseline:
-		return e.baseline
-	default:
-		return nil
-	}
-}
-
-func (e *effective) lists() []*tierList {
-	return []*tierList{e.admin, e.network, e.baseline}
-}
+// A list is nil where the tier has no rules.
+type effective struct{ admin, network, baseline *tierList }
 
 // rulebook is the policies of a World, in the order in which they are tried.
 type rulebook struct {
@@ -154,14 +133,38 @@ type selection struct {
 }
 
 func (b *rulebook) selection(p *Pod) *selection {
-	s := &selection{pod: p, has: map[*Policy]bool{}}
+	s := newSelection(p)
 	for _, policy := range b.policies {
 		if b.census.selects(&policy.Subject, p) {
-			s.policies = append(s.policies, policy)
-			s.has[policy] = true
+			s.add(policy)
 		}
 	}
 	return s
+}
+
+func newSelection(p *Pod) *selection { return &selection{pod: p, has: map[*Policy]bool{}} }
+
+func (s *selection) add(p *Policy) {
+	s.policies = append(s.policies, p)
+	s.has[p] = true
+}
+
+func (s *selection) audited() bool {
+	return slices.ContainsFunc(s.policies, func(p *Policy) bool { return p.Audit })
+}
+
+// enforced leaves out what is on trial (P23).
+func (s *selection) enforced() *selection {
+	if !s.audited() {
+		return s
+	}
+	out := newSelection(s.pod)
+	for _, p := range s.policies {
+		if !p.Audit {
+			out.add(p)
+		}
+	}
+	return out
 }
 
 // isolating gives the policies that isolate the pod in that direction (P6).
@@ -175,8 +178,7 @@ func (s *selection) isolating(d Direction) []PolicyRef {
 	return refs
 }
 
-// effective compiles the rules that apply to the pod in that direction. It
-// gives nil where there are none.
+// effective compiles the rules that apply to the pod in that direction.
 func (b *rulebook) effective(s *selection, d Direction) *effective {
 	var network []*draft
 	for _, p := range s.policies {
@@ -184,26 +186,11 @@ func (b *rulebook) effective(s *selection, d Direction) *effective {
 			network = append(network, b.draftsOf(p, d)...)
 		}
 	}
-	e := &effective{
+	return &effective{
 		admin:    b.list(s, TierAdmin, b.ordered[orderKey{TierAdmin, d}]),
 		network:  b.list(s, TierNetworkPolicy, network),
 		baseline: b.list(s, TierBaseline, b.ordered[orderKey{TierBaseline, d}]),
 	}
-	sum := newRendering("policy").number(int(d))
-	empty := true
-	for _, list := range e.lists() {
-		if list == nil {
-			sum = sum.text("none")
-			continue
-		}
-		empty = false
-		sum = sum.digest(list.digest)
-	}
-	if empty {
-		return nil
-	}
-	e.digest = sum.sum()
-	return e
 }
 
 func (b *rulebook) list(s *selection, t Tier, drafts []*draft) *tierList {

@@ -36,13 +36,63 @@ type Decision struct {
 
 // Evaluate decides by reading the rules one after another, as the policy APIs
 // describe it. It shares nothing with the compiler but what is malformed, so
-// that each can be tested against the other.
-func Evaluate(w *World, f Flow) Decision {
-	v := view{world: w, flow: f}
+// that each can be tested against the other. What is on trial does not count.
+func Evaluate(w *World, f Flow) Decision { return evaluate(w, f, false) }
+
+// EvaluateAudit is Evaluate with everything in force that is on trial (P23).
+func EvaluateAudit(w *World, f Flow) Decision { return evaluate(w, f, true) }
+
+func evaluate(w *World, f Flow, audit bool) Decision {
+	v := view{world: w, flow: f, audit: audit}
 	v.flow.Peer = plain(f.Peer)
 	if d, untouched := v.untouched(); untouched {
 		return d
 	}
+	backends := v.backends()
+	if len(backends) == 0 {
+		return v.decide()
+	}
+	// Which backend it will be is not known yet: all must be allowed (P22).
+	var first Decision
+	for i, b := range backends {
+		v.backend = &Flow{
+			Direction: f.Direction, Pod: f.Pod, Peer: plain(b.Addr), Protocol: f.Protocol, Port: b.Port,
+		}
+		d := v.decide()
+		if d.Verdict != Allow {
+			d.Why = fmt.Sprintf("%s (the Service may lead to %s port %d)", d.Why, b.Addr, b.Port)
+			return d
+		}
+		if i == 0 {
+			first = d
+		}
+	}
+	return first
+}
+
+// backends gives those of the Service port that the flow goes to.
+func (v *view) backends() []Backend {
+	f := &v.flow
+	var found []Backend
+	for _, s := range v.world.Services {
+		if f.Direction != Egress || !holds(s.Addresses, f.Peer) {
+			continue
+		}
+		for _, port := range s.Ports {
+			if port.Protocol != f.Protocol || port.Port != f.Port {
+				continue
+			}
+			for _, b := range port.Backends {
+				if plain(b.Addr).Is4() == f.Peer.Is4() {
+					found = append(found, b)
+				}
+			}
+		}
+	}
+	return found
+}
+
+func (v *view) decide() Decision {
 	admin, admitted := v.first(TierAdmin)
 	if admitted && admin.action != ActionPass {
 		return admin.decision(TierAdmin)
@@ -57,7 +107,7 @@ func Evaluate(w *World, f Flow) Decision {
 		passed = fmt.Sprintf("%s passes the decision on; ", baseline.ref())
 	}
 	verdict := Deny
-	if w.Default == Allow {
+	if v.world.Default == Allow || !v.audit && v.defaultOnTrial() {
 		verdict = Allow
 	}
 	return Decision{
@@ -66,10 +116,19 @@ func Evaluate(w *World, f Flow) Decision {
 	}
 }
 
+// defaultOnTrial says whether the node default only reports (P23).
+func (v *view) defaultOnTrial() bool {
+	return v.world.AuditDefault || v.world.AuditNamespaces[v.flow.Pod.Ref.Namespace]
+}
+
 // view is one flow in one World.
 type view struct {
 	world *World
 	flow  Flow
+	// backend is the flow as it is behind a Service, nil where it goes to none.
+	backend *Flow
+	// audit counts what is on trial.
+	audit bool
 }
 
 // untouched finds the flows that no policy can touch.
@@ -207,5 +266,5 @@ func (v *view) network(by []*Policy) Decision {
 }
 
 func (v *view) isSubject(p *Policy) bool {
-	return v.selected(&p.Subject, v.flow.Pod)
+	return (v.audit || !p.Audit) && v.selected(&p.Subject, v.flow.Pod)
 }

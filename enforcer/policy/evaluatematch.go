@@ -24,7 +24,7 @@ func (v *view) hits(p *Policy) []hit {
 			}
 			continue
 		}
-		if v.matches(r) {
+		if v.matches(r) || v.backend != nil && v.behind().matches(r) {
 			found = append(found, h)
 		}
 		if v.isImpliedDNS(r) {
@@ -34,6 +34,9 @@ func (v *view) hits(p *Policy) []hit {
 	}
 	return found
 }
+
+// behind sees the flow as it is behind the Service.
+func (v *view) behind() *view { return &view{world: v.world, flow: *v.backend} }
 
 func (v *view) matches(r *Rule) bool {
 	if r.AllPeers {

@@ -15,10 +15,10 @@ type grid struct {
 	groups   []int32
 	ports    []int32 // port class → port group
 	width    int     // port groups
-	cells    []uint32
+	cells    []Precedence
 }
 
-func (g *grid) at(group, portClass int32) uint32 {
+func (g *grid) at(group, portClass int32) Precedence {
 	return g.cells[int(group)*g.width+int(g.ports[portClass])]
 }
 
@@ -30,7 +30,6 @@ type catalog struct {
 	ofPorts  map[digest][]int32
 	badPeers map[ClassID]bool // ids that two classes share
 	badPorts map[PortClass]bool
-	grids    map[*tierList]*grid
 }
 
 // newCatalog takes classes that may be given more than once.
@@ -38,7 +37,6 @@ func newCatalog(peers []peerClass, ports []portClass) *catalog {
 	c := &catalog{
 		ofPeers: map[digest][]int32{}, ofPorts: map[digest][]int32{},
 		badPeers: map[ClassID]bool{}, badPorts: map[PortClass]bool{},
-		grids: map[*tierList]*grid{},
 	}
 	knownPeers := map[ClassID]digest{}
 	for _, class := range peers {
@@ -125,11 +123,8 @@ func (m *marked) group(of map[digest][]int32) (classes, groups []int32, sets [][
 	return classes, groups, sets
 }
 
-// grid computes what list says, once for each list.
-func (c *catalog) grid(list *tierList, network bool) *grid {
-	if g, ok := c.grids[list]; ok {
-		return g
-	}
+// grid computes what list says.
+func (c *catalog) grid(list *tierList) *grid {
 	peers, ports := marked{sets: map[digest]int32{}}, marked{sets: map[digest]int32{}}
 	for _, r := range list.rules {
 		for _, t := range r.terms {
@@ -153,9 +148,8 @@ func (c *catalog) grid(list *tierList, network bool) *grid {
 	for _, in := range peerSets {
 		say.at(in)
 		for _, on := range portSets {
-			g.cells = append(g.cells, say.about(on, network))
+			g.cells = append(g.cells, say.about(on))
 		}
 	}
-	c.grids[list] = g
 	return g
 }

@@ -17,59 +17,52 @@ func (c *Compiled) NameClass(patterns []string) ClassID {
 // NameRows gives what ep's name rules say about addresses of that name class,
 // for every port class. A row that says nothing is left out, as in Tables. It
 // is empty for a pod that is no endpoint or has no such rules.
-func (c *Compiled) NameRows(ep EndpointID, patterns []string) map[RowKey]Row {
-	rows := map[RowKey]Row{}
-	c.egress[ep].addNameRows(rows, c.NameClass(patterns), patterns, c.ports.classes)
+func (c *Compiled) NameRows(ep EndpointID, patterns []string) map[RowKey]Precedence {
+	rows := map[RowKey]Precedence{}
+	c.addNameRows(rows, ep, patterns, c.ports.classes)
 	return rows
 }
 
 // TransitionNameRows gives the name rows that have to be there while Tables
 // move from one Compiled to the next by way of Transition: those of ep's old
 // and new policy, for all port classes that either may meet on the way.
-func TransitionNameRows(from, to *Compiled, ep EndpointID, patterns []string) map[RowKey]Row {
+func TransitionNameRows(from, to *Compiled, ep EndpointID, patterns []string) map[RowKey]Precedence {
 	between := to.ports.classes
 	if !samePorts(from.ports, to.ports) {
 		between = partitionPorts(mergePortSets(from.ports.sets, to.ports.sets), to.short).classes
 	}
-	class := to.NameClass(patterns)
-	rows := map[RowKey]Row{}
-	from.egress[ep].addNameRows(rows, class, patterns, slices.Concat(from.ports.classes, between))
-	to.egress[ep].addNameRows(rows, class, patterns, slices.Concat(to.ports.classes, between))
+	rows := map[RowKey]Precedence{}
+	from.addNameRows(rows, ep, patterns, slices.Concat(from.ports.classes, between))
+	to.addNameRows(rows, ep, patterns, slices.Concat(to.ports.classes, between))
 	return rows
 }
 
-func (e *effective) addNameRows(rows map[RowKey]Row, class ClassID, patterns []string, ports []portClass) {
-	if e == nil || len(patterns) == 0 {
+func (c *Compiled) addNameRows(rows map[RowKey]Precedence, ep EndpointID, patterns []string, ports []portClass) {
+	if len(patterns) == 0 {
 		return
 	}
-	for i := range ports {
-		row := emptyRow
-		if n, r := e.admin.firstNamed(patterns, &ports[i]); r != nil {
-			row.Admin = NewPrecedence(n+1, r.action)
-		}
-		if n, r := e.network.firstNamed(patterns, &ports[i]); r != nil {
-			row.NetworkPolicy = n + 1
-		}
-		if n, r := e.baseline.firstNamed(patterns, &ports[i]); r != nil {
-			row.Baseline = NewPrecedence(n+1, r.action)
-		}
-		if row != emptyRow {
-			rows[RowKey{e.id, class, ports[i].id}] = row
+	class := c.NameClass(patterns)
+	for _, id := range c.Tables.Endpoints[ep].egress() {
+		list := c.lists[id]
+		for i := range ports {
+			if row := list.named(patterns, &ports[i]); row != NoRule {
+				rows[RowKey{id, Cell{class, ports[i].id}}] = row
+			}
 		}
 	}
 }
 
-// firstNamed gives the first rule that has one of the patterns for the ports.
-func (l *tierList) firstNamed(patterns []string, ports *portClass) (uint32, *rule) {
+// named gives the first rule that has one of the patterns for the ports.
+func (l *tierList) named(patterns []string, ports *portClass) Precedence {
 	if l == nil {
-		return 0, nil
+		return NoRule
 	}
 	for n, r := range l.rules {
 		if r.namesAny(patterns) && (r.namePorts == nil || ports.has(r.namePorts)) {
-			return uint32(n), r
+			return NewPrecedence(uint32(n)+1, r.action)
 		}
 	}
-	return 0, nil
+	return NoRule
 }
 
 func (r *rule) namesAny(patterns []string) bool {

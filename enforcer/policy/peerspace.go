@@ -35,18 +35,32 @@ func partitionPeers(sets []*peerSet, c *census, short shorten) *peerSpace {
 		space:  s,
 		counts: make([]int32, len(sets)),
 		exact:  exactMembers(sets, c),
-		local:  map[netip.Addr]bool{},
+		marks:  marksOf(c.world),
 		in:     interner{space: s, short: short, known: map[string]ClassID{"": AnyPeer}},
 	}
-	for _, a := range c.world.LocalAddresses {
-		if a.IsValid() {
-			w.local[plain(a)] = true
-		}
-	}
 	delete(w.exact, netip.Addr{}) // of an object without one
-	w.run(boundaries(sets, w.exact, w.local))
+	w.run(boundaries(sets, w.exact, w.marks))
 	s.guardIPv4()
 	return s
+}
+
+// marksOf gives what is to be known of addresses besides their class.
+func marksOf(w *World) map[netip.Addr]Peer {
+	marks := map[netip.Addr]Peer{}
+	for _, a := range w.LocalAddresses {
+		if a.IsValid() {
+			marks[plain(a)] = Peer{LocalNode: true}
+		}
+	}
+	for _, s := range w.Services {
+		for _, a := range s.Addresses {
+			if mark := marks[plain(a)]; a.IsValid() && s.leads(a) {
+				mark.Service = true
+				marks[plain(a)] = mark
+			}
+		}
+	}
+	return marks
 }
 
 // guardIPv4 keeps IPv4 from falling through to an IPv6 prefix: the kernel

@@ -12,7 +12,7 @@ import (
 type prefixWalk struct {
 	space   *peerSpace
 	exact   map[netip.Addr][]int32
-	local   map[netip.Addr]bool
+	marks   map[netip.Addr]Peer // without a class
 	in      interner
 	counts  []int32 // per set, how many of its blocks cover
 	current []int32 // sets with a count, sorted
@@ -41,8 +41,8 @@ type blockState struct {
 }
 
 // boundaries gives all edges in the order of the walk.
-func boundaries(sets []*peerSet, exact map[netip.Addr][]int32, local map[netip.Addr]bool) []edge {
-	edges := make([]edge, 0, len(exact)+len(local))
+func boundaries(sets []*peerSet, exact map[netip.Addr][]int32, marks map[netip.Addr]Peer) []edge {
+	edges := make([]edge, 0, len(exact)+len(marks))
 	for i, s := range sets {
 		for b := range s.blocks {
 			state := &blockState{set: int32(i)}
@@ -55,7 +55,7 @@ func boundaries(sets []*peerSet, exact map[netip.Addr][]int32, local map[netip.A
 	for a := range exact {
 		edges = append(edges, edge{prefix: netip.PrefixFrom(a, a.BitLen())})
 	}
-	for a := range local {
+	for a := range marks {
 		edges = append(edges, edge{prefix: netip.PrefixFrom(a, a.BitLen())})
 	}
 	slices.SortFunc(edges, func(a, b edge) int { return compareNesting(a.prefix, b.prefix) })
@@ -116,8 +116,9 @@ func (w *prefixWalk) place(p netip.Prefix, around ClassID) ClassID {
 	// trie, so a prefix of one address is kept there.
 	w.scratch = union(w.scratch[:0], w.current, w.exact[p.Addr()])
 	class := w.in.class(w.scratch)
-	if local := w.local[p.Addr()]; local || class != around {
-		w.space.addresses[p.Addr()] = Peer{Class: class, LocalNode: local}
+	if mark, marked := w.marks[p.Addr()]; marked || class != around {
+		mark.Class = class
+		w.space.addresses[p.Addr()] = mark
 	}
 	return class
 }

@@ -147,7 +147,7 @@ func judgeAll(t *testing.T, w *World, packets []packet) *Compiled {
 			if ruling.Verdict != p.want || ruling.Tier != p.tier {
 				t.Errorf("tables: got %v in tier %v, want %v in tier %v", ruling.Verdict, ruling.Tier, p.want, p.tier)
 			}
-			if ref, _ := c.Explain(ruling.Policy, ruling.Tier, ruling.Index); p.rule != "" && ref.Rule() != p.rule {
+			if ref, _ := c.Explain(ruling.List, ruling.Index); p.rule != "" && ref.Rule() != p.rule {
 				t.Errorf("tables: got rule %q, want %q", ref.Rule(), p.rule)
 			}
 		})

@@ -6,18 +6,10 @@ import (
 	"slices"
 )
 
-// setsOf gives all sets that any rule of the policies uses, sorted.
-func setsOf(policies map[PolicyID]*effective) ([]*peerSet, []*portSet) {
-	lists := map[*tierList]bool{}
-	for _, e := range policies {
-		for _, list := range e.lists() {
-			if list != nil {
-				lists[list] = true
-			}
-		}
-	}
+// setsOf gives all sets that any rule of the lists uses, sorted.
+func setsOf(lists map[ListID]*tierList) ([]*peerSet, []*portSet) {
 	peers, ports := map[digest]*peerSet{}, map[digest]*portSet{}
-	for list := range lists {
+	for _, list := range lists {
 		for _, r := range list.rules {
 			for _, t := range r.terms {
 				if t.peers != nil {

@@ -46,21 +46,14 @@ func (s *speaker) at(peers []int32) {
 	}
 }
 
-// about gives the part of a Row for the ports that are in exactly these sets.
-func (s *speaker) about(ports []int32, network bool) uint32 {
+// about gives the first rule for the ports that are in exactly these sets.
+func (s *speaker) about(ports []int32) Precedence {
 	for _, t := range s.here {
-		if t.ports != every && !contains(ports, t.ports) {
-			continue
+		if t.ports == every || contains(ports, t.ports) {
+			return NewPrecedence(t.rule+1, t.action)
 		}
-		if network {
-			return t.rule + 1
-		}
-		return uint32(NewPrecedence(t.rule+1, t.action))
 	}
-	if network {
-		return 0
-	}
-	return uint32(NoRule)
+	return NoRule
 }
 
 func contains(sorted []int32, n int32) bool {

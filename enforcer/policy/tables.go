@@ -9,9 +9,9 @@ import (
 // pod (SEMANTICS P16, P21). Zero is no endpoint.
 type EndpointID uint64
 
-// PolicyID names one compiled policy of one direction by its content. Pods
-// with the same effective rules share it. Zero is "no rules at all".
-type PolicyID uint64
+// ListID names the rules of one tier and direction, as they apply to a pod, by
+// their content. Pods with the same rules share them. Zero is "no rules".
+type ListID uint64
 
 // ClassID names a set by its content: a peer class is the set of all rules'
 // peer lists that match an address (addresses that no rule tells apart share a
@@ -46,11 +46,37 @@ type Tables struct {
 	// Ports are disjoint and sorted by (protocol, first port). Ports in no
 	// span have class zero.
 	Ports []PortSpan
-	// Rows are the verdict parts. A row of a class other than AnyPeer already
-	// contains what the AnyPeer row of the same port class says, and exists
-	// only where the two differ. Name classes have rows as well, which hold
-	// what the name rules alone say.
-	Rows map[RowKey]Row
+	// Services say what is behind a service address and port (SEMANTICS P22).
+	// Every such address is in Addresses, marked.
+	Services map[ServiceKey]Targets
+	// Lists hold what the rules of each tier say.
+	Lists map[ListID]*List
+	// NameRows hold what name rules say about the name classes in use. Compile
+	// leaves them out: who knows the classes adds them (Compiled.NameRows).
+	NameRows map[RowKey]Precedence
+}
+
+// List is what the rules of one tier say about every class. Immutable, and
+// shared between Tables where it is the same.
+type List struct {
+	// Rows of a class other than AnyPeer already contain what the AnyPeer row
+	// of the same port class says, and exist only where the two differ.
+	Rows map[Cell]Precedence
+	// Wide says that some row is of AnyPeer: without, an address of no row
+	// needs no second look.
+	Wide bool
+}
+
+// Cell is where a List is looked into.
+type Cell struct {
+	Peer ClassID
+	Port PortClass
+}
+
+// RowKey is a Cell of the List of that id.
+type RowKey struct {
+	List ListID
+	Cell
 }
 
 // Endpoint is one pod of this node as the kernel sees it.
@@ -58,18 +84,27 @@ type Endpoint struct {
 	Pod PodRef
 	// Addresses are the pod's own, which it may always reach (P19).
 	Addresses []netip.Addr
-	Ingress   Attachment
-	Egress    Attachment
-	// Default decides where no tier does (SEMANTICS P7).
-	Default Verdict
+	// Stance is what is in force.
+	Stance
+	// Audited says that something which concerns the pod is on trial. Audit is
+	// then what would be in force if nothing were (P23).
+	Audited bool
+	Audit   Stance
 	// Patterns are the name patterns of the pod's rules in canonical form
 	// (names.Pattern.String), sorted. Empty for pods without name rules.
 	Patterns []string
 }
 
-// Attachment is the policy of one direction.
+// Stance is all that decides about a pod's packets.
+type Stance struct {
+	Ingress, Egress Attachment
+	// Default decides where no tier does (SEMANTICS P7).
+	Default Verdict
+}
+
+// Attachment is the rules of one direction.
 type Attachment struct {
-	Policy PolicyID
+	Admin, NetworkPolicy, Baseline ListID
 	// Isolated says that at least one NetworkPolicy or
 	// ApplicationNetworkPolicy selects the pod for this direction (P6).
 	Isolated bool
@@ -87,6 +122,8 @@ type Peer struct {
 	// LocalNode marks an address of this node itself, whose traffic into
 	// local pods is never denied (P18).
 	LocalNode bool
+	// Service marks an address that Services have.
+	Service bool
 }
 
 // PortSpan gives a class to the ports First to Last, inclusive, of one
@@ -97,26 +134,31 @@ type PortSpan struct {
 	Class       PortClass
 }
 
-// RowKey is where a verdict part is looked up.
-type RowKey struct {
-	Policy PolicyID
-	Peer   ClassID
-	Port   PortClass
+// ServiceKey is a port of a Service at one of its addresses.
+type ServiceKey struct {
+	Addr     netip.Addr
+	Protocol uint8
+	Port     uint16
 }
 
-// Row is what one policy says about one peer class and one port class.
-type Row struct {
-	// Admin and Baseline are the first rule of that tier that matches.
-	Admin, Baseline Precedence
-	// NetworkPolicy is 1 + the index of a rule of the NetworkPolicy tier
-	// that allows, or 0 where none does.
-	NetworkPolicy uint32
+// MaxTargets is how many kinds of backends one service port may have. Backends
+// that no rule tells apart are one kind, so that a Service of one workload has
+// one.
+const MaxTargets = 16
+
+// Targets are the kinds of backends of a service port, without repetition. A
+// connection needs all of them allowed, because which backend it gets is
+// decided after the verdict.
+type Targets struct {
+	// Count is more than MaxTargets where there are too many to say; then
+	// nothing may pass.
+	Count int
+	Of    [MaxTargets]Cell
 }
 
-// Precedence is index<<2 | action of the first rule that matches; the rule's
-// index counts from 1 within the tier of this policy, smaller is earlier, and
-// ClosedIndex comes before all. So the
-// minimum of two precedences is the one that decides.
+// Precedence is index<<2 | action of the first rule of a List that matches. The
+// rule's index counts from 1, smaller is earlier, and ClosedIndex comes before
+// all. So the minimum of two precedences is the one that decides.
 type Precedence uint32
 
 // NoRule is the precedence of a tier in which nothing matches.

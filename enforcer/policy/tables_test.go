@@ -48,9 +48,22 @@ func TestNextIsCompile(t *testing.T) {
 func TestTablesAreLean(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tables := Compile(drawWorld(t)).Tables
-		for key, row := range tables.Rows {
-			if row == emptyRow || key.Peer != AnyPeer && row == tables.row(key.Policy, AnyPeer, key.Port) {
-				t.Fatalf("row %v says nothing: %v", key, row)
+		for id, list := range tables.Lists {
+			wide := false
+			for cell, row := range list.Rows {
+				every, ok := list.Rows[Cell{AnyPeer, cell.Port}]
+				if cell.Peer == AnyPeer {
+					wide = true
+					every, ok = NoRule, true
+				} else if !ok {
+					every = NoRule
+				}
+				if row == every {
+					t.Fatalf("row %v of list %v says nothing: %v", cell, id, row)
+				}
+			}
+			if wide != list.Wide {
+				t.Fatalf("list %v is wide: got %v, want %v", id, list.Wide, wide)
 			}
 		}
 		for i, span := range tables.Ports {
@@ -105,7 +118,7 @@ func TestOtherNodesPoliciesCostNothing(t *testing.T) {
 	p := network("np", accept(block("10.0.0.0/8")).on(tcp(80)))
 	p.Subject.Pods = mustParse("app=db")
 	tables := Compile(scene(p)).Tables
-	if len(tables.Prefixes)+len(tables.Rows)+len(tables.Ports) != 0 {
+	if len(tables.Prefixes)+len(tables.Lists)+len(tables.Ports) != 0 {
 		t.Errorf("got %+v, want no prefixes, rows and ports", tables)
 	}
 }
@@ -161,7 +174,7 @@ func TestClosedIsExplained(t *testing.T) {
 		accept(block("192.0.2.3/32")).on(tcp(81))))
 	c := compile(w, func(d digest) uint64 { return 7 }, nil)
 	got := c.Tables.Judge(EndpointOf("web"), Egress, netip.MustParseAddr("192.0.2.1"), protocolTCP, 80, 0)
-	ref, ok := c.Explain(got.Policy, got.Tier, got.Index)
+	ref, ok := c.Explain(got.List, got.Index)
 	if got.Verdict != Deny || !ok || ref.String() != "closed: hash collision" {
 		t.Errorf("got %+v explained as %q, want a denial by a hash collision", got, ref)
 	}
@@ -199,10 +212,10 @@ func TestNameRows(t *testing.T) {
 	w := scene(network("np", accept(name("b.test")).on(tcp(80)), accept(block("10.0.0.0/8")).on(tcp(81))))
 	c := Compile(w)
 	rows := c.NameRows(EndpointOf("web"), []string{"b.test"})
-	want := map[RowKey]Row{
-		{c.Tables.Endpoints[EndpointOf("web")].Egress.Policy, c.NameClass([]string{"b.test"}), c.Tables.portClassOf(protocolTCP, 80)}: {
-			Admin: NoRule, Baseline: NoRule, NetworkPolicy: 1},
-	}
+	want := map[RowKey]Precedence{{
+		c.Tables.Endpoints[EndpointOf("web")].Egress.NetworkPolicy,
+		Cell{c.NameClass([]string{"b.test"}), c.Tables.portClassOf(protocolTCP, 80)},
+	}: NewPrecedence(1, ActionAccept)}
 	if !maps.Equal(rows, want) {
 		t.Errorf("got %v, want %v", rows, want)
 	}
@@ -225,7 +238,7 @@ func TestPrecedence(t *testing.T) {
 	if NoRule.Action() != ActionPass {
 		t.Error("a tier without a rule must leave the decision to the next one")
 	}
-	if !(closedRow.Admin < NewPrecedence(1, ActionAccept)) {
+	if !(closedRow < NewPrecedence(1, ActionAccept)) {
 		t.Error("closing must beat every rule")
 	}
 }

@@ -9,55 +9,55 @@ import (
 // that every packet is judged by the whole old or the whole new policy (D7)
 // though the kernel takes one write at a time.
 //
-// Its classes are fine enough for the rules of both and its addresses are
-// those of to, but its endpoints still have the policies of from. It has the
-// rows of both policies for every class that a packet may meet between two
-// writes: of from's policies under the classes of from and its own, of to's
-// policies under its own and those of to. So each step may write in this
-// order: new rows, endpoints, then addresses, prefixes and ports in any order,
+// Its classes are fine enough for the rules of both and its addresses and
+// services are those of to, but its endpoints still have the policies of from.
+// It has the rows of both for every class that a packet may meet between two
+// writes: of from's lists under the classes of from and its own, of to's lists
+// under its own and those of to. So each step may write in this order: new
+// rows, endpoints, then addresses, services, prefixes and ports in any order,
 // and last take away old rows. Name rows are not in it; TransitionNameRows has
 // those.
 func Transition(from, to *Compiled) *Tables {
-	peers, ports := to.peers, to.ports
-	same := samePolicies(from, to)
-	if !same {
-		peers = partitionPeers(mergePeerSets(from.peers.sets, to.peers.sets), to.census, to.short)
-		ports = partitionPorts(mergePortSets(from.ports.sets, to.ports.sets), to.short)
-	}
-	t := &Tables{
-		Endpoints: closeShared(from, to),
-		Addresses: peers.addresses,
-		Prefixes:  peers.prefixes,
-		Ports:     ports.spans,
-	}
-	if same && sharesRows(from, to) {
-		t.Rows = maps.Clone(to.Tables.Rows)
+	t := &Tables{Endpoints: closeShared(from, to), Lists: make(map[ListID]*List, len(to.lists))}
+	if samePartition(from, to) {
+		t.Addresses, t.Prefixes, t.Ports = to.Tables.Addresses, to.Tables.Prefixes, to.Tables.Ports
+		t.Services = to.Tables.Services
+		maps.Copy(t.Lists, from.Tables.Lists)
+		maps.Copy(t.Lists, to.Tables.Lists)
 		return t
 	}
-	t.Rows = make(map[RowKey]Row, len(from.Tables.Rows)+len(to.Tables.Rows))
+	peers := partitionPeers(mergePeerSets(from.peers.sets, to.peers.sets), to.census, to.short)
+	ports := partitionPorts(mergePortSets(from.ports.sets, to.ports.sets), to.short)
+	t.Addresses, t.Prefixes, t.Ports = peers.addresses, peers.prefixes, ports.spans
+	t.Services = t.targets(to.census.world)
 	before := newCatalog(slices.Concat(from.peers.classes, peers.classes), slices.Concat(from.ports.classes, ports.classes))
-	for _, e := range from.policies {
-		before.addRows(t.Rows, e)
-	}
 	after := newCatalog(slices.Concat(to.peers.classes, peers.classes), slices.Concat(to.ports.classes, ports.classes))
-	for _, e := range to.policies {
-		after.addRows(t.Rows, e)
+	for id, list := range from.lists {
+		t.Lists[id] = before.rows(list)
+	}
+	for id, list := range to.lists {
+		rows := after.rows(list)
+		if old, both := t.Lists[id]; both {
+			maps.Copy(rows.Rows, old.Rows)
+			rows.Wide = rows.Wide || old.Wide
+		}
+		t.Lists[id] = rows
 	}
 	return t
 }
 
-// closeShared gives the endpoints of from. Where a policy of each has the same
+// closeShared gives the endpoints of from. Where a list of each has the same
 // id but not the same rules, the rows under that id are already the new ones,
 // so the old endpoint is closed until it gets its new policy.
 func closeShared(from, to *Compiled) map[EndpointID]Endpoint {
 	endpoints := maps.Clone(from.Tables.Endpoints)
-	for id, e := range from.policies {
-		other, ok := to.policies[id]
-		if !ok || other.digest == e.digest {
+	for id, list := range from.lists {
+		other, ok := to.lists[id]
+		if !ok || other.digest == list.digest {
 			continue
 		}
 		for ep, endpoint := range endpoints {
-			if endpoint.Ingress.Policy == id || endpoint.Egress.Policy == id {
+			if endpoint.uses(id) {
 				endpoints[ep] = closedEndpoint(endpoint.Pod)
 			}
 		}

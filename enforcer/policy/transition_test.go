@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -18,6 +19,7 @@ func TestTransitionOfPolicies(t *testing.T) {
 		to := *from
 		to.Policies = changePolicies(t, from.Policies)
 		to.Default = pick(t, "new default", []Verdict{Deny, Allow})
+		to.AuditDefault = chance(t, "new default on trial", 3)
 		to.AWSRuleOrder = pick(t, "new order", []RuleOrder{DenyFirst, AsWritten})
 		walk(t, from, &to)
 	})
@@ -36,6 +38,9 @@ func TestTransitionOfWorlds(t *testing.T) {
 			to.Policies = changePolicies(t, from.Policies)
 		}
 		to.Pods = changePods(t, from.Pods)
+		if chance(t, "new services", 2) {
+			to.Services = drawServices(t)
+		}
 		to.LocalAddresses = pick(t, "new local", [][]netip.Addr{nil, addrs("192.168.0.1", "fd01::1")})
 		to.ClusterDNS = pick(t, "new dns", [][]netip.Addr{nil, addrs("10.0.0.5"), from.ClusterDNS})
 		walk(t, from, &to)
@@ -45,7 +50,11 @@ func TestTransitionOfWorlds(t *testing.T) {
 func changePolicies(t *rapid.T, policies []*Policy) []*Policy {
 	var out []*Policy
 	for i := range policies {
-		switch count(t, "change", 0, 5) {
+		switch count(t, "change", 0, 6) {
+		case 6:
+			p := *policies[i]
+			p.Audit = !p.Audit
+			out = append(out, &p)
 		case 0: // removed
 		case 1:
 			p := *policies[i]
@@ -85,20 +94,6 @@ func changePods(t *rapid.T, pods []*Pod) []*Pod {
 	return out
 }
 
-// The rows of a Transition are the caller's own, who adds name rows to them.
-func TestTransitionOwnsItsRows(t *testing.T) {
-	from := Compile(scene(network("np", accept(name("b.test")))))
-	for sentence, to := range map[string]*Compiled{
-		"the same policies": from.Next(from.census.world), "other policies": Compile(scene(network("np", accept()))),
-	} {
-		before := len(to.Tables.Rows)
-		maps.Copy(Transition(from, to).Rows, map[RowKey]Row{{1, 1, 1}: emptyRow})
-		if len(to.Tables.Rows) != before || len(from.Tables.Rows) != len(Compile(from.census.world).Tables.Rows) {
-			t.Errorf("%s: a row added to the transition is in the tables as well", sentence)
-		}
-	}
-}
-
 // journey is a pair of Worlds and what the kernel holds in between.
 type journey struct {
 	from, to *World
@@ -120,8 +115,10 @@ func walk(t *rapid.T, from, to *World) {
 	j := &journey{from: from, to: to, random: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))}
 	j.kernel = Tables{
 		Endpoints: maps.Clone(a.Tables.Endpoints), Addresses: maps.Clone(a.Tables.Addresses),
-		Prefixes: maps.Clone(a.Tables.Prefixes), Rows: maps.Clone(a.Tables.Rows),
+		Prefixes: maps.Clone(a.Tables.Prefixes), Services: maps.Clone(a.Tables.Services),
+		Lists: map[ListID]*List{}, NameRows: map[RowKey]Precedence{},
 	}
+	j.addRows(t, a.Tables)
 	j.setPorts(a.Tables.pool())
 	j.drawFlows(t, a, b)
 	j.apply(t, Transition(a, b))
@@ -146,7 +143,7 @@ func (j *journey) drawFlows(t *rapid.T, a, b *Compiled) {
 			patterns := append(granted(a.Tables.Endpoints[ep], f.Names), granted(b.Tables.Endpoints[ep], f.Names)...)
 			slices.Sort(patterns)
 			patterns = slices.Compact(patterns)
-			maps.Copy(j.kernel.Rows, TransitionNameRows(a, b, ep, patterns))
+			maps.Copy(j.kernel.NameRows, TransitionNameRows(a, b, ep, patterns))
 			j.flows, j.old = append(j.flows, f), append(j.old, j.from.Pods[n])
 			j.classes = append(j.classes, b.NameClass(patterns))
 		}
@@ -177,12 +174,7 @@ func (j *journey) setPorts(ports map[portKey]PortClass) {
 // apply moves the kernel to the target one write at a time, and looks at some
 // packets after each.
 func (j *journey) apply(t *rapid.T, target *Tables) {
-	for key, row := range target.Rows {
-		if have, ok := j.kernel.Rows[key]; ok && have != row {
-			t.Fatalf("row %v changes from %v to %v, but rows must be a function of their key", key, have, row)
-		}
-		j.kernel.Rows[key] = row
-	}
+	j.addRows(t, target)
 	j.look(t, "rows added")
 	for _, ep := range slices.Sorted(maps.Keys(target.Endpoints)) {
 		j.kernel.Endpoints[ep] = target.Endpoints[ep]
@@ -196,12 +188,26 @@ func (j *journey) apply(t *rapid.T, target *Tables) {
 		w.do()
 		j.look(t, w.what)
 	}
-	for key := range j.kernel.Rows {
-		if _, ok := target.Rows[key]; !ok && key.Peer&nameClassBit == 0 {
-			delete(j.kernel.Rows, key)
+	j.kernel.Lists = map[ListID]*List{}
+	j.addRows(t, target)
+	j.look(t, "rows deleted")
+}
+
+// addRows adds the rows of the target to those that are there.
+func (j *journey) addRows(t *rapid.T, target *Tables) {
+	for id, list := range target.Lists {
+		have := j.kernel.Lists[id]
+		if have == nil {
+			have = &List{Rows: map[Cell]Precedence{}}
+			j.kernel.Lists[id] = have
+		}
+		for cell, row := range list.Rows {
+			if old, ok := have.Rows[cell]; ok && old != row {
+				t.Fatalf("row %v of list %v changes from %v to %v, but rows must be a function of their key", cell, id, old, row)
+			}
+			have.Rows[cell] = row
 		}
 	}
-	j.look(t, "rows deleted")
 }
 
 type write struct {
@@ -219,6 +225,12 @@ func (j *journey) moves(target *Tables) []write {
 	}
 	for i, p := range slices.SortedFunc(maps.Keys(merged(j.kernel.Prefixes, target.Prefixes)), netip.Prefix.Compare) {
 		writes = append(writes, write{1000 + i, "prefix " + p.String(), func() { move(j.kernel.Prefixes, target.Prefixes, p) }})
+	}
+	keys := slices.SortedFunc(maps.Keys(merged(j.kernel.Services, target.Services)), func(a, b ServiceKey) int {
+		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
+	})
+	for i, key := range keys {
+		writes = append(writes, write{3000 + i, "service " + key.Addr.String(), func() { move(j.kernel.Services, target.Services, key) }})
 	}
 	ports := target.pool()
 	for n, protocol := range poolProtocols {
@@ -271,5 +283,6 @@ func (j *journey) whole(n int) []Decision {
 	between := *j.to
 	between.Policies, between.Default, between.AWSRuleOrder = j.from.Policies, j.from.Default, j.from.AWSRuleOrder
 	between.ClusterDNS = j.from.ClusterDNS
+	between.AuditDefault, between.AuditNamespaces = j.from.AuditDefault, j.from.AuditNamespaces
 	return []Decision{Evaluate(j.from, old), Evaluate(j.to, f), Evaluate(&between, old)}
 }

@@ -15,6 +15,7 @@ var (
 	poolPodAddrs   = addrs("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "fd00::1", "fd00::2", "fd00::3")
 	poolOtherAddrs = addrs("10.0.0.9", "10.9.0.1", "192.168.0.1", "192.168.0.2", "192.168.0.3", "fd01::1", "fd01::2",
 		"203.0.113.7", "203.0.113.8", "8.8.8.8", "2001:db8::7", "2001:db8:1::1", "::1", "127.0.0.1", "169.254.20.10")
+	poolServices = addrs("10.0.0.9", "203.0.113.8", "fd01::1", "2001:db8::7")
 	poolPeers    = append(slices.Clone(poolPodAddrs), poolOtherAddrs...)
 	poolPrefixes = prefixes("0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/24", "10.0.0.0/29", "10.0.0.0/30", "10.0.0.2/31",
 		"10.0.0.1/32", "10.0.0.4/32", "192.168.0.0/16", "192.168.0.2/32", "203.0.113.0/24", "203.0.113.7/32", "8.0.0.0/7",
@@ -110,7 +111,32 @@ func drawWorld(t *rapid.T) *World {
 	for i := range count(t, "policies", 0, 7) {
 		w.Policies = append(w.Policies, new(drawPolicy(t, i)))
 	}
+	w.Services = drawServices(t)
+	w.AuditDefault = chance(t, "default on trial", 8)
+	if chance(t, "namespace on trial", 8) {
+		w.AuditNamespaces = map[string]bool{"a": true}
+	}
 	return w
+}
+
+// drawServices leads from addresses that are no pods' to pods and others.
+func drawServices(t *rapid.T) []*Service {
+	var all []*Service
+	for i := range count(t, "services", 0, 2) {
+		s := &Service{Namespace: "a", Name: fmt.Sprint("s", i)}
+		for range count(t, "service addresses", 0, 2) {
+			s.Addresses = append(s.Addresses, pick(t, "service address", poolServices))
+		}
+		for range count(t, "service ports", 0, 2) {
+			port := ServicePort{Protocol: pick(t, "protocol", poolProtocols), Port: pick(t, "service port", poolPorts)}
+			for range count(t, "backends", 0, 3) {
+				port.Backends = append(port.Backends, Backend{pick(t, "backend", poolPeers), pick(t, "target port", poolPorts)})
+			}
+			s.Ports = append(s.Ports, port)
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 func drawPod(t *rapid.T, i int) Pod {
@@ -151,6 +177,7 @@ func drawPolicy(t *rapid.T, i int) Policy {
 	default:
 		p.Ref.Kind, p.Ref.Group = "ClusterNetworkPolicy", "policy.networking.k8s.io"
 	}
+	p.Audit = chance(t, "on trial", 6)
 	p.Subject = *drawPodSelector(t, ns)
 	if chance(t, "ingress", 2) {
 		p.Ingress = drawSection(t, &p, Ingress)

@@ -1,0 +1,112 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// shopService is at 10.96.0.7 and fd09::7, and leads port 80 to the given
+// backends' port 8080.
+func shopService(backends ...string) *Service {
+	port := ServicePort{Protocol: protocolTCP, Port: 80}
+	for _, a := range addrs(backends...) {
+		port.Backends = append(port.Backends, Backend{a, 8080})
+	}
+	return &Service{Namespace: "shop", Name: "svc", Addresses: addrs("10.96.0.7", "fd09::7"), Ports: []ServicePort{port}}
+}
+
+// P22: a Service is judged by its backends and target ports.
+func TestServices(t *testing.T) {
+	const ip, port = "10.96.0.7", 80
+	for _, c := range []struct {
+		sentence string
+		policies []Policy
+		backends []string
+		packets  []packet
+	}{
+		{"a rule for the pods behind a Service", []Policy{network("np", accept(podsIn("shop", "app=db")).on(tcp(8080)))},
+			[]string{"10.0.0.2", "fd00::2"}, []packet{
+				{sentence: "matches through it, on the target port", peer: ip, port: port, want: Allow, tier: TierNetworkPolicy},
+				{sentence: "in the other family too", peer: "fd09::7", port: port, want: Allow, tier: TierNetworkPolicy},
+				{sentence: "not on a port that the Service lacks", peer: ip, port: 8080, want: Deny, tier: TierNetworkPolicy},
+				{sentence: "not over another protocol", peer: ip, protocol: protocolUDP, port: port, want: Deny, tier: TierNetworkPolicy},
+			}},
+		{"a rule for the pods on the Service's own port", []Policy{network("np", accept(podsIn("shop", "app=db")).on(tcp(80)))},
+			[]string{"10.0.0.2"}, []packet{
+				{sentence: "does not match: policies speak of the pod's port", peer: ip, port: port, want: Deny, tier: TierNetworkPolicy},
+			}},
+		{"a CIDR rule that covers the Service's address", []Policy{network("np", accept(block("10.96.0.0/16")).on(tcp(80)))},
+			[]string{"10.0.0.2", "10.0.1.1"}, []packet{
+				{sentence: "matches it as well, on its own port", peer: ip, port: port, want: Allow, tier: TierNetworkPolicy},
+			}},
+		{"backends that differ", []Policy{network("np", accept(podsIn("shop", "app=db")))},
+			[]string{"10.0.0.2", "10.0.1.1"}, []packet{
+				{sentence: "close the Service: the denied one must not be reached", peer: ip, port: port, want: Deny, tier: TierNetworkPolicy},
+			}},
+		{"an Admin Deny of a backend", []Policy{cluster(TierAdmin, 1, "cnp", deny(podsIn("", "app=db")))},
+			[]string{"10.0.0.2"}, []packet{
+				{sentence: "holds through the Service", peer: ip, port: port, want: Deny, tier: TierAdmin},
+				{sentence: "and only for a pod that goes there", direction: Ingress, peer: ip, port: port, want: Allow, tier: TierDefault},
+			}},
+		{"an Admin Deny of a backend after an Accept of the Service's address", []Policy{
+			cluster(TierAdmin, 1, "cnp", accept(block("10.96.0.7/32")), deny(podsIn("", "app=db")))},
+			[]string{"10.0.0.2"}, []packet{
+				{sentence: "comes too late", peer: ip, port: port, want: Allow, tier: TierAdmin},
+			}},
+		{"a named port at egress", []Policy{network("np", accept(podsIn("shop", "app=web")).on(namedPort("http")))},
+			[]string{"10.0.0.1"}, []packet{
+				{sentence: "is that of the pod behind the Service", peer: ip, port: port, want: Allow, tier: TierNetworkPolicy},
+			}},
+		{"a Service without backends", []Policy{network("np", accept(block("10.96.0.0/16")))}, nil, []packet{
+			{sentence: "is an address as any other", peer: ip, port: port, want: Allow, tier: TierNetworkPolicy},
+		}},
+		{"a name that the pod resolved to the Service's address", []Policy{network("np", accept(name("svc.example.com")).on(tcp(80)))},
+			[]string{"10.0.0.2"}, []packet{
+				{sentence: "opens it, for whom the guard lets learn it", peer: ip, port: port, names: []string{"svc.example.com"}, want: Allow, tier: TierNetworkPolicy},
+			}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			w := scene(c.policies...)
+			w.Services = []*Service{shopService(c.backends...)}
+			judgeAll(t, w, c.packets)
+		})
+	}
+}
+
+// P22: each backend may be allowed by another tier.
+func TestServiceOfTwoTiers(t *testing.T) {
+	w := scene(cluster(TierAdmin, 1, "cnp", accept(podsIn("", "app=db"))), network("np", accept(podsIn("lab", ""))))
+	w.Services = []*Service{shopService("10.0.0.2", "10.0.1.1")}
+	f := packet{peer: "10.96.0.7", port: 80}.flow(t, w)
+	if got := Evaluate(w, f); got.Verdict != Allow {
+		t.Errorf("rules: got %+v, want both backends allowed", got)
+	}
+	if got := judge(Compile(w), EndpointOf("web"), f); got.Verdict != Allow {
+		t.Errorf("tables: got %+v, want both backends allowed", got)
+	}
+}
+
+// P22, P15: a Service with more kinds of backends than can be judged is closed,
+// and told of.
+func TestServiceOfTooManyKinds(t *testing.T) {
+	var rules []Rule
+	var backends []string
+	for i := range MaxTargets + 1 {
+		backends = append(backends, fmt.Sprintf("198.18.%d.1", i))
+		rules = append(rules, accept(block(backends[i]+"/32")))
+	}
+	w := scene(cluster(TierAdmin, 1, "cnp", rules...))
+	for kinds, want := range map[int]Verdict{MaxTargets: Allow, MaxTargets + 1: Deny} {
+		w.Services = []*Service{shopService(backends[:kinds]...)}
+		c := Compile(w)
+		got := c.Tables.Judge(EndpointOf("web"), Egress, netip.MustParseAddr("10.96.0.7"), protocolTCP, 80, 0)
+		if got.Verdict != want {
+			t.Errorf("%d kinds: got %v, want %v", kinds, got.Verdict, want)
+		}
+		if told := len(c.Problems) == 1 && strings.Contains(c.Problems[0].Reason, "10.96.0.7"); told != (want == Deny) {
+			t.Errorf("%d kinds: got problems %v", kinds, c.Problems)
+		}
+	}
+}
