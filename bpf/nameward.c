@@ -127,7 +127,8 @@ static __always_inline judgement judge_transport(struct __sk_buff *skb, const st
 		return judgement;
 	if (is_self(endpoint, packet))
 		return judged(PASS_SELF, NO_RULE);
-	if (is_icmp_error(packet) && related(skb, endpoint, packet, passage->direction))
+	if (is_icmp_error(packet) &&
+	    related(skb, endpoint, table, packet, passage->direction, passage->epoch))
 		return judged(PASS_RELATED, NO_RULE);
 	return admit(skb, endpoint, table, passage);
 }

@@ -159,22 +159,16 @@ static __always_inline int is_self(const struct endpoint *endpoint, const struct
 	return same(&packet->source, &endpoint->own[0]) || same(&packet->source, &endpoint->own[1]);
 }
 
-// Does the error quote a connection of this pod that is still allowed? An error
-// goes to the source of the packet it quotes (RFC 1122, 3.2.2): a pod must not
-// send what it likes to anybody by quoting a connection with somebody else, nor
-// be sent another pod's.
-__noinline int related(struct __sk_buff *skb, const struct endpoint *endpoint, const struct packet *error,
-		       __u32 direction)
+// The pod's side of the packet that an error quotes; 0 where it quotes none. An
+// error goes to the source of the packet it quotes (RFC 1122, 3.2.2): a pod must
+// not send what it likes to anybody by quoting a connection with somebody else,
+// nor be sent another pod's. Not static: proven once.
+__noinline int quoted_flow(struct __sk_buff *skb, const struct packet *error, __u32 direction,
+			   struct flow *flow)
 {
-	__u32 epoch = current_epoch();
-	__u32 quoted_direction = INGRESS + EGRESS - direction;
-	struct connection *connection;
 	struct packet quoted = {};
-	struct flow flow;
-	__u32 slot;
-	void *table;
 
-	if (!endpoint || !error)
+	if (!error || !flow)
 		return 0;
 	if (parse_network(skb, error->transport + 8, error->version, &quoted) ||
 	    parse_transport(skb, &quoted, 1))
@@ -183,13 +177,22 @@ __noinline int related(struct __sk_buff *skb, const struct endpoint *endpoint, c
 		return 0;
 	if (!same(&quoted.source, &error->destination))
 		return 0;
-	flow_of(&quoted, quoted_direction, &flow);
-	slot = endpoint->slot;
-	table = bpf_map_lookup_elem(&connections, &slot);
-	if (!table)
+	flow_of(&quoted, INGRESS + EGRESS - direction, flow);
+	return 1;
+}
+
+// Does the error quote a connection of this pod that is still allowed?
+static __always_inline int related(struct __sk_buff *skb, const struct endpoint *endpoint, void *table,
+				   const struct packet *error, __u32 direction, __u32 epoch)
+{
+	struct connection *connection;
+	struct flow quoted;
+
+	__builtin_memset(&quoted, 0, sizeof(quoted));
+	if (!quoted_flow(skb, error, direction, &quoted))
 		return 0;
-	connection = bpf_map_lookup_elem(table, &flow);
-	if (!connection || !alive(&flow, connection, now()))
+	connection = bpf_map_lookup_elem(table, &quoted);
+	if (!connection || !alive(&quoted, connection, now()))
 		return 0;
-	return connection->epoch == epoch || passes(rejudge(endpoint, &flow, connection, epoch));
+	return connection->epoch == epoch || passes(rejudge(endpoint, &quoted, connection, epoch));
 }

@@ -96,14 +96,12 @@ static __always_inline __u32 row_of(__u64 list, __u64 class, __u64 port)
 	return row ? *row : NO_RULE;
 }
 
-// A packet that is about to be judged. Where the peer is a Service, a rule may
-// match its own address and port, or those of a backend.
+// A packet that is about to be judged.
 struct question {
-	struct cell own;
-	struct cell behind;
+	struct cell peer;
 	__u64 name_class;
 	__u32 direction;
-	__u32 is_service;
+	__u32 zero;
 };
 
 // A class without a row of its own is what every peer is.
@@ -121,9 +119,11 @@ static __always_inline __u32 address_row(const struct stance *stance, __u32 side
 }
 
 // The first rule of a tier that matches, and in named whether it does so by
-// the name that the peer was learnt by.
+// the name that the peer was learnt by. Where the peer is a Service, a rule may
+// match its own address and port, or those of the backend behind.
 static __always_inline __u32 first_rule(const struct stance *stance, __u32 tier,
-					const struct question *question, int *named)
+					const struct question *question, const struct cell *behind,
+					int *named)
 {
 	__u32 side = (question->direction - 1) & 1;
 	__u64 list = stance->list[side][tier];
@@ -132,13 +132,13 @@ static __always_inline __u32 first_rule(const struct stance *stance, __u32 tier,
 	*named = 0;
 	if (!list)
 		return NO_RULE;
-	first = address_row(stance, side, tier, &question->own);
-	if (question->is_service) {
-		other = address_row(stance, side, tier, &question->behind);
+	first = address_row(stance, side, tier, &question->peer);
+	if (behind) {
+		other = address_row(stance, side, tier, behind);
 		first = other < first ? other : first;
 	}
 	if (question->name_class) {
-		other = row_of(list, question->name_class, question->own.port);
+		other = row_of(list, question->name_class, question->peer.port);
 		*named = other < first;
 		first = other < first ? other : first;
 	}
@@ -159,7 +159,8 @@ static __always_inline judgement ruled(__u32 row, int named, __u32 drop, __u32 p
 
 // SEMANTICS P2, P3, P6: Admin, then NetworkPolicy where the pod is isolated,
 // else Baseline, else the node default. Not static: proven once.
-__noinline judgement decide(const struct stance *stance, const struct question *question)
+__noinline judgement decide(const struct stance *stance, const struct question *question,
+			    const struct cell *behind)
 {
 	judgement judgement;
 	__u32 row;
@@ -167,17 +168,17 @@ __noinline judgement decide(const struct stance *stance, const struct question *
 
 	if (!stance || !question)
 		return judged(REASON_UNKNOWN, NO_RULE);
-	row = first_rule(stance, TIER_ADMIN, question, &named);
+	row = first_rule(stance, TIER_ADMIN, question, behind, &named);
 	judgement = ruled(row, named, DROP_ADMIN, PASS_ADMIN, PASS_ADMIN_NAME);
 	if (judgement)
 		return judgement;
 	if (stance->isolated[(question->direction - 1) & 1]) {
-		row = first_rule(stance, TIER_NETWORK_POLICY, question, &named);
+		row = first_rule(stance, TIER_NETWORK_POLICY, question, behind, &named);
 		judgement =
 		    ruled(row, named, DROP_NETWORK_POLICY, PASS_NETWORK_POLICY, PASS_NETWORK_POLICY_NAME);
 		return judgement ? judgement : judged(DROP_NETWORK_POLICY, NO_RULE);
 	}
-	row = first_rule(stance, TIER_BASELINE, question, &named);
+	row = first_rule(stance, TIER_BASELINE, question, behind, &named);
 	judgement = ruled(row, named, DROP_BASELINE, PASS_BASELINE, PASS_BASELINE_NAME);
 	if (judgement)
 		return judgement;
@@ -187,7 +188,7 @@ __noinline judgement decide(const struct stance *stance, const struct question *
 // Which backend the connection gets is decided after this hook, so all of them
 // must be allowed (P22).
 static __always_inline judgement decide_service(const struct stance *stance, const struct flow *flow,
-						struct question *question)
+						const struct question *question)
 {
 	struct service_key key = {.address = flow->peer, .port = flow->peer_port, .protocol = flow->protocol};
 	struct service *service = bpf_map_lookup_elem(&services, &key);
@@ -195,15 +196,13 @@ static __always_inline judgement decide_service(const struct stance *stance, con
 
 	// Another port, or nothing behind it: an address as any other.
 	if (!service)
-		return decide(stance, question);
+		return decide(stance, question, NULL);
 	if (service->count > MAX_TARGETS)
 		return judged(DROP_SERVICE, NO_RULE);
-	question->is_service = 1;
 	for (__u32 i = 0; i < MAX_TARGETS; i++) {
 		if (i >= service->count)
 			break;
-		question->behind = service->of[i];
-		judgement = decide(stance, question);
+		judgement = decide(stance, question, &service->of[i]);
 		if (!passes(judgement))
 			return judgement | (i + 1) << 8;
 		if (!i)
@@ -226,21 +225,21 @@ __noinline judgement judge(const struct stance *stance, __u32 direction, const s
 		return judged(REASON_UNKNOWN, NO_RULE);
 	if (stance->list[side][TIER_ADMIN] | stance->list[side][TIER_NETWORK_POLICY] |
 	    stance->list[side][TIER_BASELINE])
-		question.own.port =
+		question.peer.port =
 		    port_class(flow->protocol, direction == EGRESS ? flow->peer_port : flow->pod_port);
 	// Where no rule of the Admin tier comes before it, a name that the
 	// NetworkPolicy tier allows needs no look at the address.
 	if (name_class && stance->isolated[side] && !stance->list[side][TIER_ADMIN]) {
-		row = row_of(stance->list[side][TIER_NETWORK_POLICY], name_class, question.own.port);
+		row = row_of(stance->list[side][TIER_NETWORK_POLICY], name_class, question.peer.port);
 		if ((row & ACTION_MASK) == ACTION_ACCEPT)
 			return judged(PASS_NETWORK_POLICY_NAME, row >> 2);
 	}
 	peer = peer_of(&flow->peer);
-	question.own.class = peer.class;
+	question.peer.class = peer.class;
 	// The node's own probes reach its pods whatever the policies say (P18).
 	if (direction == INGRESS && peer.flags & PEER_LOCAL_NODE)
 		return judged(PASS_LOCAL_NODE, NO_RULE);
 	if (direction == EGRESS && peer.flags & PEER_SERVICE)
 		return decide_service(stance, flow, &question);
-	return decide(stance, &question);
+	return decide(stance, &question, NULL);
 }
