@@ -74,7 +74,7 @@ func agree(t *rapid.T, c *Compiled, w *World, f Flow) {
 
 func agreed(t *rapid.T, c *Compiled, f Flow, got Ruling, want Decision) {
 	t.Helper()
-	service := c.census.world.isService(f)
+	service := c.world.isService(f)
 	if got.Verdict != want.Verdict || got.Tier != want.Tier && !service {
 		t.Fatalf("%s\ngot  %+v\nwant %+v", describe(f), got, want)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -167,18 +168,51 @@ func BenchmarkTransition(b *testing.B) {
 	reportSize(b, t)
 }
 
-// One pod more that is like others, as when something is scaled up.
-func BenchmarkNext(b *testing.B) {
+// One pod comes to another node, and goes again: two changes.
+func BenchmarkPodElsewhere(b *testing.B) {
 	w := bigWorld()
-	from := Compile(w)
-	next := *w
 	more := *w.Pods[500]
 	more.Ref.Name, more.Ref.UID, more.Addresses = "more", "more", addrs("10.1.0.1")
-	next.Pods = append(next.Pods[:len(next.Pods):len(next.Pods)], &more)
+	with, without := *w, *w
+	with.Pods = append(slices.Clip(w.Pods), &more)
+	c := Compile(w)
 	b.ReportAllocs()
 	for b.Loop() {
-		Transition(from, from.Next(&next))
+		there := c.Next(&with)
+		Transition(c, there)
+		if len(there.Tables.Changed) != 1 {
+			b.Fatalf("%d addresses change, want 1", len(there.Tables.Changed))
+		}
+		c = there.Next(&without)
+		Transition(there, c)
 	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(2*b.N), "us/change")
+}
+
+// A rule of one policy of a pod of this node gets another port, a CIDR and a
+// selector that were in use nowhere, and loses them again: two changes.
+func BenchmarkOnePolicy(b *testing.B) {
+	w := bigWorld()
+	changed := *w.Policies[980]
+	changed.Egress = &Section{Rules: append(slices.Clip(changed.Egress.Rules), Rule{
+		Action: ActionAccept, Ports: []Port{{Protocol: protocolTCP, First: 7777, Last: 7777}},
+		Peers: []Peerage{
+			{Block: &Block{CIDR: netip.MustParsePrefix("20.0.0.0/12")}},
+			{Pods: &PodSelector{Pods: mustParse("release=r3,version in (v1,v2)")}},
+		},
+	})}
+	to := *w
+	to.Policies = slices.Clone(w.Policies)
+	to.Policies[980] = &changed
+	c := Compile(w)
+	b.ReportAllocs()
+	for b.Loop() {
+		there := c.Next(&to)
+		Transition(c, there)
+		c = there.Next(w)
+		Transition(there, c)
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(2*b.N)/1000, "ms/change")
 }
 
 func BenchmarkNameRows(b *testing.B) {

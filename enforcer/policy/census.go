@@ -12,7 +12,15 @@ import (
 // selector can tell apart are one crowd, so that a Deployment of a thousand
 // pods is matched once.
 type census struct {
-	world      *World
+	world *World
+	// owner is the newest Compiled that goes by this census: only it may bring
+	// it up to date, or hand it on.
+	owner *Compiled
+	// stale says that a crowd without pods is left whose ports nobody has now.
+	stale bool
+	known map[string]int32 // crowd key → crowd
+	// at are the crowds whose pods have the address, once for each pod.
+	at         map[netip.Addr][]int32
 	crowds     []crowd
 	namespaces []string // sorted, of crowds
 	of         map[string][]int32
@@ -36,31 +44,43 @@ func takeCensus(w *World) *census {
 		of:      map[string][]int32{},
 		members: map[digest][]int32{},
 		spaces:  map[string][]string{},
+		known:   make(map[string]int32, len(w.Pods)),
+		at:      make(map[netip.Addr][]int32, len(w.Pods)),
 	}
-	known := make(map[string]int32, len(w.Pods))
 	var key []byte
-	for i := range w.Pods {
-		p := w.Pods[i]
-		if !p.live() || len(p.Addresses) == 0 {
-			continue
-		}
-		key = crowdKey(key[:0], p)
-		n, ok := known[string(key)]
-		if !ok {
-			n = int32(len(c.crowds))
-			known[string(key)] = n
-			c.crowds = append(c.crowds, crowd{namespace: p.Ref.Namespace, labels: p.Labels, ports: p.Ports})
-			c.of[p.Ref.Namespace] = append(c.of[p.Ref.Namespace], n)
-		}
-		for _, a := range p.Addresses {
-			c.crowds[n].addresses = append(c.crowds[n].addresses, plain(a))
+	for _, p := range w.Pods {
+		if p.live() && len(p.Addresses) > 0 {
+			key = crowdKey(key[:0], p)
+			c.enter(key, p)
 		}
 	}
-	for ns := range c.of {
-		c.namespaces = append(c.namespaces, ns)
-	}
-	slices.Sort(c.namespaces)
 	return c
+}
+
+// enter counts a pod in, and says whether it makes a crowd.
+func (c *census) enter(key []byte, p *Pod) (crowd int32, fresh bool) {
+	n, ok := c.known[string(key)]
+	if !ok {
+		n = int32(len(c.crowds))
+		c.known[string(key)] = n
+		c.crowds = append(c.crowds, newCrowd(p))
+		if _, seen := c.of[p.Ref.Namespace]; !seen {
+			at, _ := slices.BinarySearch(c.namespaces, p.Ref.Namespace)
+			c.namespaces = slices.Insert(c.namespaces, at, p.Ref.Namespace)
+		}
+		c.of[p.Ref.Namespace] = append(c.of[p.Ref.Namespace], n)
+	}
+	for _, a := range p.Addresses {
+		if a := plain(a); a.IsValid() {
+			c.crowds[n].addresses = append(c.crowds[n].addresses, a)
+			c.at[a] = append(c.at[a], n)
+		}
+	}
+	return n, !ok
+}
+
+func newCrowd(p *Pod) crowd {
+	return crowd{namespace: p.Ref.Namespace, labels: p.Labels, ports: p.Ports}
 }
 
 func crowdKey(key rendering, p *Pod) rendering {

@@ -15,12 +15,18 @@ type Compiled struct {
 	// who made the World has told of it, with the field in the object.
 	Problems []Problem
 
+	world      *World
 	census     *census
+	book       *rulebook
 	short      shorten
 	lists      map[ListID]*tierList
 	isolations map[EndpointID]isolation
 	peers      *peerSpace
 	ports      *portSpace
+	catalog    *catalog
+	backends   map[netip.Addr]bool // made when first wanted
+	// sound says that no two things share an id.
+	sound bool
 }
 
 // isolation is who isolates a pod (P6): what is in force, and that with what
@@ -33,47 +39,94 @@ type isolators struct{ ingress, egress []PolicyRef }
 // in Problems (P15). It keeps w.
 func Compile(w *World) *Compiled { return compile(w, firstEightBytes, nil) }
 
-// Next gives what Compile(w) gives. It shares the lists of c where neither
-// their rules nor the classes that occur have changed, which is how it is when
-// pods come and go that are like other pods; making them is most of the work.
-func (c *Compiled) Next(w *World) *Compiled { return compile(w, c.short, c) }
+// Next gives what Compile(w) gives. It takes over from c what has not changed,
+// and so costs by what has. One goroutine at a time calls it, and for several
+// Worlds that follow one, the first call is the cheap one.
+func (c *Compiled) Next(w *World) *Compiled {
+	if next := c.afterPods(w); next != nil {
+		return next
+	}
+	return compile(w, c.short, c)
+}
 
 func compile(w *World, short shorten, before *Compiled) *Compiled {
-	census := takeCensus(w)
 	c := &Compiled{
 		Tables:     &Tables{Endpoints: map[EndpointID]Endpoint{}, Lists: map[ListID]*List{}},
-		census:     census,
+		world:      w,
 		short:      short,
 		lists:      map[ListID]*tierList{},
 		isolations: map[EndpointID]isolation{},
+		sound:      true,
 	}
-	for _, p := range w.Policies {
-		c.Problems = append(c.Problems, problemsOf(p)...)
+	known := c.inherit(before)
+	for _, problems := range c.book.problems {
+		c.Problems = append(c.Problems, problems...)
 	}
-	c.addEndpoints(newRulebook(w, census))
+	c.addEndpoints(known)
 	peers, ports := setsOf(c.lists)
-	c.peers = partitionPeers(peers, census, short)
+	c.peers = partitionPeers(peers, c.census, w, short)
 	c.ports = partitionPorts(ports, short)
 	c.Tables.Addresses, c.Tables.Prefixes = c.peers.addresses, c.peers.prefixes
 	c.Tables.Ports = c.ports.spans
 	c.Tables.Services = c.Tables.targets(w)
-	catalog := newCatalog(c.peers.classes, c.ports.classes)
-	same := before != nil && samePartition(c, before)
+	c.catalog = newCatalog(c.peers.classes, c.ports.classes)
 	for id, list := range c.lists {
-		if same && before.lists[id] != nil && before.lists[id].digest == list.digest {
+		if before != nil && before.lists[id] != nil && before.lists[id].digest == list.digest && list.sameRows(before.catalog, c.catalog) {
 			c.Tables.Lists[id] = before.Tables.Lists[id]
 			continue
 		}
-		c.Tables.Lists[id] = catalog.rows(list)
+		c.Tables.Lists[id] = c.catalog.rows(list)
 	}
-	c.report(catalog)
+	c.report()
 	c.Problems = sortProblems(c.Problems)
 	return c
 }
 
+// inherit takes over what is known from before of pods and policies. It gives
+// the endpoints that are as they were.
+func (c *Compiled) inherit(before *Compiled) map[EndpointID]bool {
+	if before == nil || !before.census.serves(before) {
+		c.census = takeCensus(c.world)
+		c.census.owner = c
+		c.book = newRulebook(c.world, c.census, nil, nil)
+		return nil
+	}
+	ch := changeBetween(before.world, c.world)
+	if !ch.pods.none() || ch.cluster {
+		c.census = takeCensus(c.world)
+	} else {
+		c.census = before.census
+	}
+	c.census.owner = c
+	c.book = newRulebook(c.world, c.census, before.book, &ch)
+	if c.census != before.census || ch.policies.whole || ch.judging || !before.sound {
+		return nil
+	}
+	return c.takeEndpoints(before, ch.policies)
+}
+
+// takeEndpoints takes over the endpoints that no changed policy selects.
+func (c *Compiled) takeEndpoints(before *Compiled, policies edit[Policy]) map[EndpointID]bool {
+	changed := slices.Concat(policies.gone, policies.come)
+	known := make(map[EndpointID]bool, len(before.Tables.Endpoints))
+	for _, p := range c.local() {
+		if slices.ContainsFunc(changed, func(policy *Policy) bool { return c.census.selects(&policy.Subject, p) }) {
+			continue
+		}
+		id := EndpointOf(p.Ref.UID)
+		e := before.Tables.Endpoints[id]
+		c.Tables.Endpoints[id], c.isolations[id], known[id] = e, before.isolations[id], true
+		for _, list := range e.lists() {
+			c.lists[list] = before.lists[list]
+		}
+	}
+	return known
+}
+
 // report tells of ids that two classes share.
-func (c *Compiled) report(catalog *catalog) {
-	if n := len(catalog.badPeers) + len(catalog.badPorts); n > 0 {
+func (c *Compiled) report() {
+	if n := len(c.catalog.badPeers) + len(c.catalog.badPorts); n > 0 {
+		c.sound = false
 		c.Problems = append(c.Problems, Problem{
 			Reason: "two different sets of peers or ports have the same content hash; the traffic of both is denied",
 		})
@@ -81,38 +134,46 @@ func (c *Compiled) report(catalog *catalog) {
 	c.reportServices()
 }
 
-// addEndpoints compiles what applies to each pod of this node. Pods without
-// rules are endpoints too: the node default holds for them (P7).
-func (c *Compiled) addEndpoints(book *rulebook) {
-	w := c.census.world
+// local are the pods of this node, in order of reference. Pods without rules
+// are endpoints too: the node default holds for them (P7).
+func (c *Compiled) local() []*Pod {
 	var pods []*Pod
-	for i := range w.Pods {
-		if p := w.Pods[i]; p.Node == w.Node && p.live() {
+	for _, p := range c.world.Pods {
+		if p.Node == c.world.Node && p.live() {
 			pods = append(pods, p)
 		}
 	}
 	slices.SortFunc(pods, func(a, b *Pod) int { return comparePodRefs(a.Ref, b.Ref) })
+	return pods
+}
+
+// addEndpoints compiles what applies to each pod of this node that is not
+// known.
+func (c *Compiled) addEndpoints(known map[EndpointID]bool) {
 	bad := map[ListID]bool{}
-	for _, p := range pods {
+	for _, p := range c.local() {
 		id := EndpointOf(p.Ref.UID)
+		if known[id] {
+			continue
+		}
 		if _, taken := c.Tables.Endpoints[id]; taken {
 			c.closeEndpoint(id, p)
 			continue
 		}
-		c.Tables.Endpoints[id] = c.endpoint(id, p, book, bad)
+		c.Tables.Endpoints[id] = c.endpoint(id, p, bad)
 	}
 	c.closeLists(bad)
 }
 
-func (c *Compiled) endpoint(id EndpointID, p *Pod, book *rulebook, bad map[ListID]bool) Endpoint {
-	s := book.selection(p)
-	enforced, on := c.stance(book, s.enforced(), bad)
+func (c *Compiled) endpoint(id EndpointID, p *Pod, bad map[ListID]bool) Endpoint {
+	s := c.book.selection(p)
+	enforced, on := c.stance(s.enforced(), bad)
 	e := Endpoint{Pod: p.Ref, Addresses: own(p), Stance: enforced.Stance, Patterns: enforced.patterns}
 	who := isolation{enforced: on, audited: on}
-	trial := c.census.world.onTrial(p)
+	trial := c.world.onTrial(p)
 	if trial || s.audited() {
 		var full stance
-		full, who.audited = c.stance(book, s, bad)
+		full, who.audited = c.stance(s, bad)
 		if trial && e.Default != Allow {
 			e.Default = Allow
 		}
@@ -133,14 +194,14 @@ type stance struct {
 }
 
 // stance compiles what applies to a pod.
-func (c *Compiled) stance(book *rulebook, s *selection, bad map[ListID]bool) (stance, isolators) {
+func (c *Compiled) stance(s *selection, bad map[ListID]bool) (stance, isolators) {
 	by := isolators{s.isolating(Ingress), s.isolating(Egress)}
-	in, out := book.effective(s, Ingress), book.effective(s, Egress)
+	in, out := c.book.effective(s, Ingress), c.book.effective(s, Egress)
 	return stance{
 		Stance: Stance{
 			Ingress: c.attach(in, len(by.ingress) > 0, bad),
 			Egress:  c.attach(out, len(by.egress) > 0, bad),
-			Default: c.census.world.Default,
+			Default: c.world.Default,
 		},
 		patterns: out.patterns(),
 	}, by
@@ -166,6 +227,7 @@ func own(p *Pod) []netip.Addr {
 
 // closeEndpoint denies everything to two pods that cannot be told apart.
 func (c *Compiled) closeEndpoint(id EndpointID, second *Pod) {
+	c.sound = false
 	first := c.Tables.Endpoints[id].Pod
 	c.Problems = append(c.Problems, Problem{
 		Reason: "pods " + first.Namespace + "/" + first.Name + " and " + second.Ref.Namespace + "/" + second.Ref.Name +
@@ -198,6 +260,7 @@ func (c *Compiled) closeLists(bad map[ListID]bool) {
 	if len(bad) == 0 {
 		return
 	}
+	c.sound = false
 	c.Problems = append(c.Problems, Problem{
 		Reason: "two different lists of rules have the same content hash; everything is denied to their pods",
 	})

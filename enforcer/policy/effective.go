@@ -25,6 +25,7 @@ type rulebook struct {
 	drafts   map[draftKey][]*draft
 	ordered  map[orderKey][]*draft
 	lists    map[digest]*tierList
+	problems map[*Policy][]Problem
 }
 
 type draftKey struct {
@@ -37,24 +38,69 @@ type orderKey struct {
 	direction Direction
 }
 
-func newRulebook(w *World, c *census) *rulebook {
+// newRulebook takes over from before, which may be nil, what its policies and
+// its census have in common with it.
+func newRulebook(w *World, c *census, before *rulebook, ch *change) *rulebook {
 	b := &rulebook{
 		census:   c,
 		resolver: resolver{census: c, dns: w.ClusterDNS},
+		policies: slices.Clone(w.Policies),
 		drafts:   map[draftKey][]*draft{},
 		ordered:  map[orderKey][]*draft{},
 		lists:    map[digest]*tierList{},
-	}
-	for i := range w.Policies {
-		b.policies = append(b.policies, w.Policies[i])
+		problems: make(map[*Policy][]Problem, len(w.Policies)),
 	}
 	slices.SortStableFunc(b.policies, func(x, y *Policy) int { return comparePolicyRefs(x.Ref, y.Ref) })
+	if before != nil && before.census == c && !ch.policies.whole {
+		b.inherit(before, ch)
+	}
+	for _, p := range b.policies {
+		if _, ok := b.problems[p]; !ok {
+			b.problems[p] = problemsOf(p)
+		}
+	}
 	for _, d := range []Direction{Ingress, Egress} {
 		for _, t := range []Tier{TierAdmin, TierBaseline} {
-			b.ordered[orderKey{t, d}] = b.order(t, d, w.AWSRuleOrder)
+			if _, ok := b.ordered[orderKey{t, d}]; !ok {
+				b.ordered[orderKey{t, d}] = b.order(t, d, w.AWSRuleOrder)
+			}
 		}
 	}
 	return b
+}
+
+// inherit takes over drafts and problems, and the order of tiers that are as
+// they were.
+func (b *rulebook) inherit(before *rulebook, ch *change) {
+	b.drafts, b.problems, b.lists = before.drafts, before.problems, before.lists
+	changed := map[Tier]bool{}
+	for _, p := range ch.policies.gone {
+		delete(b.problems, p)
+		delete(b.drafts, draftKey{p, Ingress})
+		delete(b.drafts, draftKey{p, Egress})
+		changed[p.tier()] = true
+	}
+	for _, p := range ch.policies.come {
+		changed[p.tier()] = true
+	}
+	for key, drafts := range before.ordered {
+		if !changed[key.tier] && !ch.judging {
+			b.ordered[key] = drafts
+		}
+	}
+}
+
+// namesPorts says whether a rule for egress has named ports.
+func (b *rulebook) namesPorts() bool {
+	for key, drafts := range b.drafts {
+		if key.direction != Egress {
+			continue
+		}
+		if slices.ContainsFunc(drafts, func(d *draft) bool { return len(d.named) > 0 }) {
+			return true
+		}
+	}
+	return false
 }
 
 // tier says where p is evaluated. An unknown tier comes first, so that what is

@@ -8,13 +8,15 @@ func (a Attachment) lists() []ListID {
 }
 
 // uses says whether any of the endpoint's packets is judged by the list.
-func (e Endpoint) uses(id ListID) bool {
+func (e Endpoint) uses(id ListID) bool { return slices.Contains(e.lists(), id) }
+
+// lists are those that any of the endpoint's packets is judged by.
+func (e Endpoint) lists() []ListID {
+	var all []ListID
 	for _, a := range []Attachment{e.Ingress, e.Egress, e.Audit.Ingress, e.Audit.Egress} {
-		if slices.Contains(a.lists(), id) {
-			return true
-		}
+		all = append(all, a.lists()...)
 	}
-	return false
+	return all
 }
 
 // egress gives the lists of both stances, sorted.

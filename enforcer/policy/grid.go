@@ -30,13 +30,16 @@ type catalog struct {
 	ofPorts  map[digest][]int32
 	badPeers map[ClassID]bool // ids that two classes share
 	badPorts map[PortClass]bool
+	portIDs  []PortClass // of ports
+	// ids are what classesOf has been asked for.
+	ids map[digest][]ClassID
 }
 
 // newCatalog takes classes that may be given more than once.
 func newCatalog(peers []peerClass, ports []portClass) *catalog {
 	c := &catalog{
 		ofPeers: map[digest][]int32{}, ofPorts: map[digest][]int32{},
-		badPeers: map[ClassID]bool{}, badPorts: map[PortClass]bool{},
+		badPeers: map[ClassID]bool{}, badPorts: map[PortClass]bool{}, ids: map[digest][]ClassID{},
 	}
 	knownPeers := map[ClassID]digest{}
 	for _, class := range peers {
@@ -63,8 +66,25 @@ func newCatalog(peers []peerClass, ports []portClass) *catalog {
 			c.ofPorts[m.digest] = append(c.ofPorts[m.digest], int32(len(c.ports)))
 		}
 		c.ports = append(c.ports, class)
+		c.portIDs = append(c.portIDs, class.id)
 	}
 	return c
+}
+
+func (c *catalog) bad() bool { return len(c.badPeers)+len(c.badPorts) > 0 }
+
+// classesOf gives the ids of the classes that the set contains, sorted.
+func (c *catalog) classesOf(s *peerSet) []ClassID {
+	if ids, ok := c.ids[s.digest]; ok {
+		return ids
+	}
+	var ids []ClassID
+	for _, n := range c.ofPeers[s.digest] {
+		ids = append(ids, c.peers[n].id)
+	}
+	slices.Sort(ids)
+	c.ids[s.digest] = ids
+	return ids
 }
 
 // marked groups classes by which of a list's sets they are in.

@@ -12,7 +12,20 @@ type peerSpace struct {
 	classes   []peerClass
 	addresses map[netip.Addr]Peer
 	prefixes  map[netip.Prefix]ClassID
+
+	// What is needed to place one more address: the sets of crowds and those
+	// of addresses that no pod has to be at, by number.
+	crowds *crowdSets
+	fixed  map[netip.Addr][]int32
+	// edges are the addresses at which a block or a hole is, alone: what is
+	// around does not say what covers them.
+	edges    map[netip.Addr]bool
+	marks    map[netip.Addr]Peer
+	interned *interner
 }
+
+// crowdSets are the sets that each crowd of the census is in.
+type crowdSets struct{ sets [][]int32 }
 
 // peerClass is the addresses that exactly these sets contain. Members are in
 // the order of their digests.
@@ -24,22 +37,31 @@ type peerClass struct {
 
 // partitionPeers gives every address and prefix that a set tells from its
 // surroundings its class. The class of no set comes first.
-func partitionPeers(sets []*peerSet, c *census, short shorten) *peerSpace {
+func partitionPeers(sets []*peerSet, c *census, w *World, short shorten) *peerSpace {
 	s := &peerSpace{
 		sets:      sets,
 		classes:   []peerClass{{}},
-		addresses: map[netip.Addr]Peer{},
+		addresses: make(map[netip.Addr]Peer, len(c.at)),
 		prefixes:  map[netip.Prefix]ClassID{},
+		marks:     marksOf(w),
+		crowds:    &crowdSets{},
+		fixed:     map[netip.Addr][]int32{},
+		edges:     map[netip.Addr]bool{},
 	}
-	w := &prefixWalk{
+	s.interned = newInterner(s, short)
+	walk := &prefixWalk{
 		space:  s,
 		counts: make([]int32, len(sets)),
-		exact:  exactMembers(sets, c),
-		marks:  marksOf(c.world),
-		in:     interner{space: s, short: short, known: map[string]ClassID{"": AnyPeer}},
+		exact:  s.exactMembers(c, w),
+		in:     s.interned,
 	}
-	delete(w.exact, netip.Addr{}) // of an object without one
-	w.run(boundaries(sets, w.exact, w.marks))
+	edges := boundaries(sets, walk.exact, s.marks)
+	for _, e := range edges {
+		if e.block != nil && e.prefix.IsSingleIP() {
+			s.edges[e.prefix.Addr()] = true
+		}
+	}
+	walk.run(edges)
 	s.guardIPv4()
 	return s
 }
@@ -86,26 +108,30 @@ func contains6(p netip.Prefix, a netip.Addr) bool {
 }
 
 // exactMembers gives the sets that contain an address otherwise than by CIDR.
-func exactMembers(sets []*peerSet, c *census) map[netip.Addr][]int32 {
-	exact := map[netip.Addr][]int32{}
-	crowds := make([][]int32, len(c.crowds))
-	for i, s := range sets {
+func (s *peerSpace) exactMembers(c *census, w *World) map[netip.Addr][]int32 {
+	s.crowds.sets = make([][]int32, len(c.crowds))
+	for i, set := range s.sets {
 		n := int32(i)
-		for _, m := range c.inSet(s) {
-			crowds[m] = append(crowds[m], n)
+		for _, m := range c.inSet(set) {
+			s.crowds.sets[m] = append(s.crowds.sets[m], n)
 		}
-		for _, node := range c.world.Nodes {
-			if s.hasNode(&node) {
+		for i := range w.Nodes {
+			if node := &w.Nodes[i]; set.hasNode(node) {
 				for _, a := range node.Addresses {
-					exact[plain(a)] = insert(exact[plain(a)], n)
+					s.fixed[plain(a)] = insert(s.fixed[plain(a)], n)
 				}
 			}
 		}
-		for _, a := range s.hosts {
-			exact[a] = insert(exact[a], n)
+		for _, a := range set.hosts {
+			s.fixed[a] = insert(s.fixed[a], n)
 		}
 	}
-	for m, members := range crowds {
+	delete(s.fixed, netip.Addr{}) // of an object without one
+	exact := make(map[netip.Addr][]int32, len(c.at))
+	for a, n := range s.fixed {
+		exact[a] = n
+	}
+	for m, members := range s.crowds.sets {
 		if len(members) == 0 {
 			continue
 		}
@@ -171,18 +197,34 @@ func union(into, a, b []int32) []int32 {
 
 // interner gives one class to all addresses with the same sets.
 type interner struct {
-	space *peerSpace
-	short shorten
-	known map[string]ClassID // numbers of the sets → class
-	key   []byte
+	space   *peerSpace
+	short   shorten
+	known   map[string]ClassID // numbers of the sets → class
+	members map[ClassID][]int32
+	// uses counts the entries of each class.
+	uses map[ClassID]int
+	key  []byte
 }
 
-func (in *interner) class(members []int32) ClassID {
+func newInterner(s *peerSpace, short shorten) *interner {
+	return &interner{
+		space: s, short: short, known: map[string]ClassID{"": AnyPeer},
+		members: map[ClassID][]int32{}, uses: map[ClassID]int{},
+	}
+}
+
+// find gives the class of the sets where some address has it.
+func (in *interner) find(members []int32) (ClassID, bool) {
 	in.key = in.key[:0]
 	for _, n := range members {
 		in.key = binary.LittleEndian.AppendUint32(in.key, uint32(n))
 	}
-	if id, ok := in.known[string(in.key)]; ok {
+	id, ok := in.known[string(in.key)]
+	return id, ok
+}
+
+func (in *interner) class(members []int32) ClassID {
+	if id, ok := in.find(members); ok {
 		return id
 	}
 	sum := newRendering("peer class")
@@ -195,6 +237,7 @@ func (in *interner) class(members []int32) ClassID {
 	class.id = ClassID(in.short(class.digest)) &^ nameClassBit
 	class.id = max(class.id, 1)
 	in.known[string(in.key)] = class.id
+	in.members[class.id] = slices.Clone(members)
 	in.space.classes = append(in.space.classes, class)
 	return class.id
 }

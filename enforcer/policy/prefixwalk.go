@@ -12,8 +12,7 @@ import (
 type prefixWalk struct {
 	space   *peerSpace
 	exact   map[netip.Addr][]int32
-	marks   map[netip.Addr]Peer // without a class
-	in      interner
+	in      *interner
 	counts  []int32 // per set, how many of its blocks cover
 	current []int32 // sets with a count, sorted
 	open    []openPrefix
@@ -109,6 +108,7 @@ func (w *prefixWalk) place(p netip.Prefix, around ClassID) ClassID {
 		class := w.in.class(w.current)
 		if class != around {
 			w.space.prefixes[p] = class
+			w.in.uses[class]++
 		}
 		return class
 	}
@@ -116,9 +116,10 @@ func (w *prefixWalk) place(p netip.Prefix, around ClassID) ClassID {
 	// trie, so a prefix of one address is kept there.
 	w.scratch = union(w.scratch[:0], w.current, w.exact[p.Addr()])
 	class := w.in.class(w.scratch)
-	if mark, marked := w.marks[p.Addr()]; marked || class != around {
+	if mark, marked := w.space.marks[p.Addr()]; marked || class != around {
 		mark.Class = class
 		w.space.addresses[p.Addr()] = mark
+		w.in.uses[class]++
 	}
 	return class
 }

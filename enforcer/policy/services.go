@@ -66,6 +66,19 @@ func compareCells(a, b Cell) int {
 	return cmp.Or(cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.Port, b.Port))
 }
 
+// backends are the addresses behind Services.
+func (w *World) backends() map[netip.Addr]bool {
+	all := map[netip.Addr]bool{}
+	for _, s := range w.Services {
+		for _, port := range s.Ports {
+			for _, b := range port.Backends {
+				all[plain(b.Addr)] = true
+			}
+		}
+	}
+	return all
+}
+
 // reportServices tells of Services that nothing may reach.
 func (c *Compiled) reportServices() {
 	for key, targets := range c.Tables.Services {

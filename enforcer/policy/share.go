@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // samePartition says whether a and b tell the same addresses and ports apart:
 // a list of the same rules then has the same rows in both.
 func samePartition(a, b *Compiled) bool {
@@ -31,6 +33,22 @@ func samePorts(a, b *portSpace) bool {
 	for i := range a.classes {
 		if a.classes[i].digest != b.classes[i].digest {
 			return false
+		}
+	}
+	return true
+}
+
+// sameRows says whether the list has the same rows in both catalogs: each of
+// its sets has the same classes.
+func (l *tierList) sameRows(a, b *catalog) bool {
+	if !slices.Equal(a.portIDs, b.portIDs) || a.bad() || b.bad() {
+		return false
+	}
+	for _, r := range l.rules {
+		for _, t := range r.terms {
+			if t.peers != nil && !slices.Equal(a.classesOf(t.peers), b.classesOf(t.peers)) {
+				return false
+			}
 		}
 	}
 	return true

@@ -37,6 +37,11 @@ type Tables struct {
 	// Addresses holds exact peers. The class of an address already contains
 	// every CIDR selector that covers it.
 	Addresses map[netip.Addr]Peer
+	// Before, where it is there, is the Addresses of earlier Tables, and
+	// Changed are all in which the two differ: who has the one applied need
+	// not look at the rest.
+	Before  map[netip.Addr]Peer
+	Changed []netip.Addr
 	// Prefixes holds CIDR peers; the class of a prefix contains every wider
 	// prefix of its family that covers it. IPv4 prefixes are kept as IPv4.
 	// Whenever an IPv6 prefix shorter than /96 covers ::ffff:0:0/96, the

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -29,19 +30,70 @@ func TestCompileIsDeterministic(t *testing.T) {
 	})
 }
 
-// Next gives what Compile gives, whatever it could share.
+// Next gives what Compile gives, whatever it could share, and however often.
 func TestNextIsCompile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		from := drawWorld(t)
-		to := *from
-		if chance(t, "new policies", 3) {
-			to.Policies = changePolicies(t, from.Policies)
-		}
-		to.Pods = changePods(t, from.Pods)
-		if got, want := Compile(from).Next(&to).Tables, Compile(&to).Tables; !reflect.DeepEqual(got, want) {
-			t.Fatalf("got  %+v\nwant %+v", got, want)
+		w := drawWorld(t)
+		c := Compile(w)
+		for range count(t, "steps", 1, 4) {
+			to := *w
+			if chance(t, "new policies", 3) {
+				to.Policies = changePolicies(t, w.Policies)
+			}
+			if !chance(t, "same pods", 4) {
+				to.Pods = changePods(t, w.Pods)
+			}
+			if chance(t, "new services", 4) {
+				to.Services = drawServices(t)
+			}
+			if chance(t, "new default", 4) {
+				to.Default = pick(t, "default", []Verdict{Deny, Allow})
+			}
+			from := c
+			w, c = &to, c.Next(&to)
+			same(t, c, Compile(w))
+			hints(t, from.Tables, c.Tables)
 		}
 	})
+}
+
+func same(t *rapid.T, got, want *Compiled) {
+	t.Helper()
+	tables := *got.Tables
+	tables.Before, tables.Changed = nil, nil
+	if !reflect.DeepEqual(&tables, want.Tables) {
+		addresses := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+		t.Fatalf("tables differ (-want +got):\n%s", cmp.Diff(want.Tables, &tables, addresses))
+	}
+	if !slices.Equal(got.Problems, want.Problems) {
+		t.Fatalf("got problems  %v\nwant %v", got.Problems, want.Problems)
+	}
+	if !reflect.DeepEqual(got.isolations, want.isolations) {
+		t.Fatalf("got isolations  %v\nwant %v", got.isolations, want.isolations)
+	}
+	for id, list := range want.lists {
+		if got.lists[id] == nil || got.lists[id].digest != list.digest {
+			t.Fatalf("list %v cannot be explained", id)
+		}
+	}
+}
+
+// hints holds Changed to be all in which Addresses differ.
+func hints(t *rapid.T, from, to *Tables) {
+	t.Helper()
+	if to.Before == nil {
+		return
+	}
+	if !maps.Equal(to.Before, from.Addresses) {
+		t.Fatalf("before: got %v, want %v", to.Before, from.Addresses)
+	}
+	for a := range merged(from.Addresses, to.Addresses) {
+		old, had := from.Addresses[a]
+		now, has := to.Addresses[a]
+		if (had != has || old != now) && !slices.Contains(to.Changed, a) {
+			t.Fatalf("%v goes from %v to %v, but only %v is told to change", a, old, now, to.Changed)
+		}
+	}
 }
 
 // No table holds an entry that changes nothing, and none is missing.

@@ -21,15 +21,16 @@ func Transition(from, to *Compiled) *Tables {
 	t := &Tables{Endpoints: closeShared(from, to), Lists: make(map[ListID]*List, len(to.lists))}
 	if samePartition(from, to) {
 		t.Addresses, t.Prefixes, t.Ports = to.Tables.Addresses, to.Tables.Prefixes, to.Tables.Ports
+		t.Before, t.Changed = to.Tables.Before, to.Tables.Changed
 		t.Services = to.Tables.Services
 		maps.Copy(t.Lists, from.Tables.Lists)
 		maps.Copy(t.Lists, to.Tables.Lists)
 		return t
 	}
-	peers := partitionPeers(mergePeerSets(from.peers.sets, to.peers.sets), to.census, to.short)
+	peers := partitionPeers(mergePeerSets(from.peers.sets, to.peers.sets), to.census, to.world, to.short)
 	ports := partitionPorts(mergePortSets(from.ports.sets, to.ports.sets), to.short)
 	t.Addresses, t.Prefixes, t.Ports = peers.addresses, peers.prefixes, ports.spans
-	t.Services = t.targets(to.census.world)
+	t.Services = t.targets(to.world)
 	before := newCatalog(slices.Concat(from.peers.classes, peers.classes), slices.Concat(from.ports.classes, ports.classes))
 	after := newCatalog(slices.Concat(to.peers.classes, peers.classes), slices.Concat(to.ports.classes, ports.classes))
 	for id, list := range from.lists {

@@ -76,15 +76,16 @@ func changePolicies(t *rapid.T, policies []*Policy) []*Policy {
 
 func changePods(t *rapid.T, pods []*Pod) []*Pod {
 	var out []*Pod
-	for i := range pods {
-		p := *pods[i]
-		switch count(t, "change", 0, 4) {
+	for _, p := range pods {
+		switch count(t, "change", 0, 6) {
 		case 0:
 			continue
 		case 1:
-			p.Labels = drawLabels(t)
+			relabelled := *p
+			relabelled.Labels = drawLabels(t)
+			p = &relabelled
 		}
-		out = append(out, &p)
+		out = append(out, p)
 	}
 	for i := range count(t, "more", 0, 2) {
 		p := drawPod(t, 100+i)
