@@ -100,7 +100,7 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 // settings are what the manifests may override.
 func (c config) settings() manifests.Settings {
 	return manifests.Settings{
-		Default: c.verdict, ClusterDNS: c.clusterDNS, MinTTL: c.minTTL, Grace: c.grace, GuardAllow: c.guardAllow,
+		Default: c.verdict, Mode: c.mode, ClusterDNS: c.clusterDNS, MinTTL: c.minTTL, Grace: c.grace, GuardAllow: c.guardAllow,
 	}
 }
 

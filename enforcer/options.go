@@ -17,6 +17,7 @@ import (
 
 	"github.com/nameward/nameward/enforcer/dns"
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
 const defaultPin = "/sys/fs/bpf/nameward"
@@ -25,7 +26,7 @@ const defaultPin = "/sys/fs/bpf/nameward"
 type options struct {
 	manifests, pin, node, metrics string
 	dns                           []string
-	verdict                       string
+	verdict, mode                 string
 	minTTL, grace                 time.Duration
 	clusterDNS, guardAllow        []string
 	tls                           dns.Credentials
@@ -37,6 +38,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.manifests, "manifests", "", "folder of Kubernetes manifests: pods, namespaces, nodes, services, policies (required)")
 	f.StringArrayVar(&o.dns, "dns", nil, "where CoreDNS serves enforcers, unix:///path or tcp://host:port; every replica behind the host name is dialled (repeatable)")
 	f.StringVar(&o.verdict, "default", "deny", "deny or allow where no policy decides; the manifests' settings override it")
+	f.StringVar(&o.mode, "mode", "enforce", "enforce drops what is denied, audit only reports it; settings and annotations in the manifests override it")
 	f.StringVar(&o.pin, "pin", defaultPin, "directory on a BPF file system for state that outlives the program")
 	f.StringVar(&o.node, "node", "", "name of this node in the manifests (default: the host name)")
 	f.StringVar(&o.metrics, "metrics", "", "address for /metrics, /healthz and /readyz, such as :9099 (default: none)")
@@ -59,6 +61,7 @@ type config struct {
 	targets              []dns.Target
 	credentials          dns.Credentials
 	verdict              policy.Verdict
+	mode                 convert.Mode
 	minTTL, grace        time.Duration
 	clusterDNS           []netip.Addr
 	guardAllow           []netip.Prefix
@@ -86,6 +89,8 @@ func (o *options) config(e env) (config, error) {
 	flag("node", err)
 	c.verdict, err = parseVerdict(o.verdict)
 	flag("default", err)
+	c.mode, err = convert.ParseMode(o.mode)
+	flag("mode", err)
 	flag("min-ttl", checkLifetime(o.minTTL))
 	flag("grace", checkLifetime(o.grace))
 	c.clusterDNS, err = parseAddresses(o.clusterDNS)

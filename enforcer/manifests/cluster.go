@@ -3,13 +3,13 @@ package manifests
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
 func (r *reading) namespace(o *object) {
@@ -20,6 +20,14 @@ func (r *reading) namespace(o *object) {
 	set := labels.Set{}
 	maps.Copy(set, n.Labels)
 	r.snapshot.Namespaces[n.Name] = set
+	r.annotations(o, n.Annotations, convert.ModeAnnotation)
+	if text, set := n.Annotations[convert.ModeAnnotation]; set {
+		mode, err := convert.ParseMode(text)
+		if err != nil {
+			r.fault(o.fault("metadata.annotations."+convert.ModeAnnotation, "%s", err))
+		}
+		r.trial.namespaces[n.Name] = mode
+	}
 }
 
 // node takes every address of the Node object (P14). Names among them are no
@@ -39,7 +47,7 @@ func (r *reading) node(o *object) {
 	}
 	node := policy.Node{Name: n.Name, Labels: labels.Set(n.Labels)}
 	for i, a := range n.Status.Addresses {
-		addr, err := parseAddress(a.Address)
+		addr, err := convert.Address(a.Address)
 		isIP := a.Type == corev1.NodeInternalIP || a.Type == corev1.NodeExternalIP
 		switch {
 		case err != nil && isIP:
@@ -49,30 +57,4 @@ func (r *reading) node(o *object) {
 		}
 	}
 	r.snapshot.Nodes = append(r.snapshot.Nodes, node)
-}
-
-// service takes the cluster addresses. A headless Service has none.
-func (r *reading) service(o *object) {
-	s, ok := decodeOrFault[corev1.Service](r, o, true)
-	if !ok {
-		return
-	}
-	var all []netip.Addr
-	add := func(field, text string) {
-		if text == "" || text == corev1.ClusterIPNone {
-			return
-		}
-		addr, err := parseAddress(text)
-		switch {
-		case err != nil:
-			r.fault(o.fault(field, "%s", err))
-		case !slices.Contains(all, addr):
-			all = append(all, addr)
-		}
-	}
-	add("spec.clusterIP", s.Spec.ClusterIP)
-	for i, ip := range s.Spec.ClusterIPs {
-		add(fmt.Sprintf("spec.clusterIPs[%d]", i), ip)
-	}
-	r.snapshot.Services = append(r.snapshot.Services, &policy.Service{Namespace: s.Namespace, Name: s.Name, Addresses: all})
 }

@@ -19,8 +19,8 @@ import (
 
 // Load reads the files *.yaml, *.yml and *.json of the folder dir, which may
 // hold many objects each: v1 Pod, Namespace, Node, Service, List and the
-// ConfigMap "nameward" (settings), NetworkPolicy, ApplicationNetworkPolicy and
-// both kinds of ClusterNetworkPolicy. Other files, hidden ones and subfolders
+// ConfigMap "nameward" (settings), EndpointSlice, NetworkPolicy,
+// ApplicationNetworkPolicy and both kinds of ClusterNetworkPolicy. Other files, hidden ones and subfolders
 // are left alone.
 //
 // It gives a snapshot or an error, never both. The error joins one *Error for
@@ -114,10 +114,12 @@ func parse(files []file) (*Snapshot, error) {
 		}
 	}
 	r.checkPods()
+	r.resolveServices()
 	if len(r.faults) > 0 {
 		return nil, join(r.faults)
 	}
 	r.imply()
+	r.snapshot.trial = r.trial.of(r.snapshot)
 	return r.snapshot, nil
 }
 

@@ -111,8 +111,8 @@ func TestLoadCluster(t *testing.T) {
 		{Name: "n1", Labels: labels.Set{"zone": "a"}, Addresses: []netip.Addr{ip("192.0.2.1"), ip("2001:db8::1")}},
 	})
 	check(t, "services with their addresses, once each", s.Services, []*policy.Service{
-		{Namespace: "app", Name: "web", Addresses: []netip.Addr{ip("10.96.0.1"), ip("fd00::1")}},
 		{Namespace: "app", Name: "headless"},
+		{Namespace: "app", Name: "web", Addresses: []netip.Addr{ip("10.96.0.1"), ip("fd00::1")}},
 	})
 	check(t, "P10, P16, P17, P20: pods", s.Pods, []*policy.Pod{
 		{

@@ -15,9 +15,8 @@ import (
 )
 
 const (
-	annotationPrefix    = "nameward.io/"
-	interfaceAnnotation = annotationPrefix + "interface"
-	defaultAnnotation   = annotationPrefix + "default"
+	interfaceAnnotation = convert.AnnotationPrefix + "interface"
+	defaultAnnotation   = convert.AnnotationPrefix + "default"
 )
 
 // podPlace is a pod and where it is written.
@@ -61,7 +60,7 @@ func podUID(file string, p *corev1.Pod) string {
 // annotations tells of a misspelt annotation of ours.
 func (r *reading) annotations(o *object, all map[string]string, known string) {
 	for _, key := range slices.Sorted(maps.Keys(all)) {
-		if strings.HasPrefix(key, annotationPrefix) && key != known {
+		if strings.HasPrefix(key, convert.AnnotationPrefix) && key != known {
 			r.fault(o.fault("metadata.annotations."+key, "unknown annotation; a %s may have %s", o.kind, known))
 		}
 	}
@@ -83,7 +82,7 @@ func interfaceFault(name string) string {
 func (r *reading) podAddresses(o *object, s *corev1.PodStatus) []netip.Addr {
 	var all []netip.Addr
 	add := func(field, text string) {
-		addr, err := parseAddress(text)
+		addr, err := convert.Address(text)
 		switch {
 		case err != nil:
 			r.fault(o.fault(field, "%s", err))

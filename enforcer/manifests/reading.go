@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -25,6 +26,9 @@ type reading struct {
 	// seen is where each object is, by kind, namespace and name.
 	seen       map[identity]place
 	pods       []podPlace
+	services   []servicePlace
+	slices     map[serviceID][]*convert.Endpoints
+	trial      trial
 	settingsAt place
 }
 
@@ -34,11 +38,14 @@ type identity struct {
 
 func newReading() *reading {
 	return &reading{
-		seen: map[identity]place{},
+		seen:   map[identity]place{},
+		slices: map[serviceID][]*convert.Endpoints{},
+		trial:  trial{namespaces: map[string]convert.Mode{}},
 		snapshot: &Snapshot{
 			Namespaces: map[string]labels.Set{},
 			Interfaces: map[string]string{},
 			defaults:   map[string]policy.Verdict{},
+			local:      map[int]*convert.Balanced{},
 		},
 	}
 }
@@ -56,6 +63,8 @@ func (r *reading) object(name string, o *object) {
 		r.node(o)
 	case "v1 Service":
 		r.service(o)
+	case "discovery.k8s.io/v1 EndpointSlice":
+		r.endpointSlice(o)
 	case "v1 ConfigMap":
 		r.configMap(o)
 	case "networking.k8s.io/v1 NetworkPolicy":
@@ -77,6 +86,10 @@ func unknownKind(o *object) error {
 	switch o.kind {
 	case "Pod", "Namespace", "Node", "Service", "ConfigMap":
 		right = "write v1"
+	case "EndpointSlice":
+		right = "write " + discoveryv1.SchemeGroupVersion.String()
+	case "Endpoints":
+		right = "write an EndpointSlice of " + discoveryv1.SchemeGroupVersion.String()
 	case "NetworkPolicy":
 		right = "write networking.k8s.io/v1"
 	case "ApplicationNetworkPolicy":
@@ -100,8 +113,10 @@ func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.P
 		return
 	}
 	converted, problems := into(source, unknown...)
+	mode, more := convert.Annotations(meta(source), converted.Ref)
 	r.snapshot.Policies = append(r.snapshot.Policies, &converted)
-	for _, p := range problems {
+	r.trial.policies = append(r.trial.policies, mode)
+	for _, p := range append(problems, more...) {
 		r.snapshot.Problems = append(r.snapshot.Problems, Problem{Problem: p, File: o.file, Line: lineOf(o.node, p.Field)})
 	}
 }

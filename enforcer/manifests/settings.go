@@ -21,6 +21,9 @@ const settingsName = "nameward"
 type Settings struct {
 	// Default is the node default after Baseline (P7).
 	Default policy.Verdict
+	// Mode holds for what says nothing of its own: policies, and the node
+	// default (P23).
+	Mode convert.Mode
 	// AWSRuleOrder orders rules of AWS ClusterNetworkPolicies (P4).
 	AWSRuleOrder policy.RuleOrder
 	// ClusterDNS may always be asked by pods with name rules (N8).
@@ -34,6 +37,7 @@ type Settings struct {
 // overrides are the settings that are set; nil means "as it is".
 type overrides struct {
 	verdict       *policy.Verdict
+	mode          *convert.Mode
 	order         *policy.RuleOrder
 	dns           *[]netip.Addr
 	minTTL, grace *time.Duration
@@ -42,6 +46,7 @@ type overrides struct {
 
 func (o *overrides) over(base Settings) Settings {
 	replace(&base.Default, o.verdict)
+	replace(&base.Mode, o.mode)
 	replace(&base.AWSRuleOrder, o.order)
 	replace(&base.ClusterDNS, o.dns)
 	replace(&base.MinTTL, o.minTTL)
@@ -59,8 +64,9 @@ func replace[T any](value *T, by *T) {
 // keys are the settings a ConfigMap can hold.
 var keys = map[string]func(*overrides, string) error{
 	"default":      func(o *overrides, s string) error { return set(&o.verdict, s, parseVerdict) },
+	"mode":         func(o *overrides, s string) error { return set(&o.mode, s, convert.ParseMode) },
 	"awsRuleOrder": func(o *overrides, s string) error { return set(&o.order, s, parseOrder) },
-	"clusterDNS":   func(o *overrides, s string) error { return set(&o.dns, s, list(parseAddress)) },
+	"clusterDNS":   func(o *overrides, s string) error { return set(&o.dns, s, list(convert.Address)) },
 	"minTTL":       func(o *overrides, s string) error { return set(&o.minTTL, s, parseDuration) },
 	"grace":        func(o *overrides, s string) error { return set(&o.grace, s, parseDuration) },
 	"guardAllow":   func(o *overrides, s string) error { return set(&o.guardAllow, s, list(convert.CIDR)) },
@@ -98,15 +104,6 @@ func parseDuration(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration; write a number and a unit, such as 30s or 5m", s)
 	}
 	return d, nil
-}
-
-// parseAddress unwraps IPv4-mapped addresses, since packets never have them.
-func parseAddress(s string) (netip.Addr, error) {
-	addr, err := netip.ParseAddr(s)
-	if err != nil || addr.Zone() != "" {
-		return netip.Addr{}, fmt.Errorf("%q is not an IP address; write one such as 10.96.0.10 or fd00::a", s)
-	}
-	return addr.Unmap(), nil
 }
 
 // list parses values with commas between them. An empty text is an empty

@@ -1,9 +1,12 @@
 package manifests
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
 // Snapshot is everything a folder said at one moment. Nobody changes it once
@@ -14,8 +17,12 @@ type Snapshot struct {
 	Namespaces map[string]labels.Set
 	Nodes      []policy.Node
 	Pods       []*policy.Pod
-	Services   []*policy.Service
-	Policies   []*policy.Policy
+	// Services are sorted by namespace and name, each with the backends of all
+	// nodes.
+	Services []*policy.Service
+	// Policies are on trial where they or their namespaces say so, whatever
+	// the settings are.
+	Policies []*policy.Policy
 	// Interfaces are the host-side interfaces of pods, by UID, where the
 	// annotation nameward.io/interface names one. Finished and hostNetwork
 	// pods have none.
@@ -26,6 +33,9 @@ type Snapshot struct {
 	settings overrides
 	// defaults are the node defaults that annotations of nodes ask for.
 	defaults map[string]policy.Verdict
+	// local are those of Services whose backends depend on the node.
+	local map[int]*convert.Balanced
+	trial *trialViews
 }
 
 // Settings lays over base what the ConfigMap "nameward" says, and over that
@@ -40,7 +50,9 @@ func (s *Snapshot) Settings(node string, base Settings) Settings {
 
 // World is the snapshot as the node of that name sees it. Its own addresses
 // are those of its Node object; where the host knows more, the caller adds
-// them to LocalAddresses, which is not shared. The other slices and maps are.
+// them to LocalAddresses, which is not shared. The other slices and maps may
+// be, and every Policy and Service is the same pointer in each World that
+// makes the same of it.
 func (s *Snapshot) World(node string, base Settings) *policy.World {
 	settings := s.Settings(node, base)
 	world := &policy.World{
@@ -51,13 +63,25 @@ func (s *Snapshot) World(node string, base Settings) *policy.World {
 		Namespaces:   s.Namespaces,
 		Nodes:        s.Nodes,
 		Pods:         s.Pods,
-		Services:     s.Services,
+		Services:     s.servicesOn(node),
 		Policies:     s.Policies,
 	}
+	s.trial.apply(settings.Mode, world)
 	for i := range s.Nodes {
 		if s.Nodes[i].Name == node {
 			world.LocalAddresses = append(world.LocalAddresses, s.Nodes[i].Addresses...)
 		}
 	}
 	return world
+}
+
+func (s *Snapshot) servicesOn(node string) []*policy.Service {
+	if len(s.local) == 0 {
+		return s.Services
+	}
+	all := slices.Clone(s.Services)
+	for i, balanced := range s.local {
+		all[i] = balanced.On(node)
+	}
+	return all
 }

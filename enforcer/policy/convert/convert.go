@@ -1,8 +1,9 @@
 // Package convert turns the objects of the five policy sources into the one
-// rule model of package policy. It knows what the fields of each API mean,
-// what is malformed (SEMANTICS P8 to P15) and how to say so. It must not know
-// where objects come from, nor decide what a malformed rule does: it keeps
-// such rules, with the reason, and package policy closes them.
+// rule model of package policy, and Services into what is behind them (P22).
+// It knows what the fields of each API mean, what is malformed (SEMANTICS P8
+// to P15) and how to say so. It must not know where objects come from, nor
+// decide what a malformed rule does: it keeps such rules, with the reason, and
+// package policy closes them.
 package convert
 
 import (

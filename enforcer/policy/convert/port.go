@@ -37,13 +37,17 @@ func everyPort(protocol uint8) policy.Port {
 func portRange(protocol uint8, first, last int32) (policy.Port, error) {
 	for _, n := range []int32{first, last} {
 		if n < 1 || n > lastPort {
-			return policy.Port{}, fmt.Errorf("port %d does not exist; write 1 to %d", n, lastPort)
+			return policy.Port{}, noSuchPort(n)
 		}
 	}
 	if last < first {
 		return policy.Port{}, fmt.Errorf("port range ends at %d, before it starts at %d", last, first)
 	}
 	return policy.Port{Protocol: protocol, First: uint16(first), Last: uint16(last)}, nil
+}
+
+func noSuchPort(n int32) error {
+	return fmt.Errorf("port %d does not exist; write 1 to %d", n, lastPort)
 }
 
 // namedPort checks the name, because a misspelt name in a rule that denies
