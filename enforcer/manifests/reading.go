@@ -116,9 +116,24 @@ func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.P
 	mode, more := convert.Annotations(meta(source), converted.Ref)
 	r.snapshot.Policies = append(r.snapshot.Policies, &converted)
 	r.trial.policies = append(r.trial.policies, mode)
-	for _, p := range append(problems, more...) {
+	problems = append(append(problems, more...), unprioritised(o, converted.Ref)...)
+	for _, p := range problems {
 		r.snapshot.Problems = append(r.snapshot.Problems, Problem{Problem: p, File: o.file, Line: lineOf(o.node, p.Field)})
 	}
+}
+
+// unprioritised tells of a cluster policy without the priority that its schema
+// demands: nothing but the schema keeps it apart from 0, which goes first.
+func unprioritised(o *object, ref policy.PolicyRef) []policy.Problem {
+	var written struct {
+		Spec struct {
+			Priority any `yaml:"priority"`
+		} `yaml:"spec"`
+	}
+	if ref.Kind != aws.ClusterNetworkPolicyKind || o.node.Decode(&written) != nil || written.Spec.Priority != nil {
+		return nil
+	}
+	return []policy.Problem{{Policy: ref, Field: "spec.priority", Reason: "no priority, so it is 0 and goes first; write 0 to 1000"}}
 }
 
 // metaOf gives the metadata of any kind.

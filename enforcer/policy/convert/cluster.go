@@ -139,7 +139,7 @@ func (c *cluster) peers(field, peersField string, p *clusterPeer, rule *policy.R
 	if where, reason := c.unknownIn(field, known); reason != "" {
 		return one(c.malformedPeer(where, reason))
 	}
-	switch countTrue(p.namespaces != nil, p.pods != nil, p.nodes != nil, len(p.networks) > 0, len(p.names) > 0) {
+	switch countTrue(p.namespaces != nil, p.pods != nil, p.nodes != nil, p.networks != nil, p.names != nil) {
 	case 0:
 		return one(c.malformedPeer(field, "no peer that this version knows; write one of "+known))
 	case 1:
@@ -147,13 +147,17 @@ func (c *cluster) peers(field, peersField string, p *clusterPeer, rule *policy.R
 		return one(c.malformedPeer(field, "more than one kind of peer in one item; write an item for each"))
 	}
 	switch {
+	case p.networks != nil && len(p.networks) == 0:
+		return one(c.malformedPeer(field+".networks", "no networks; write at least one"))
+	case p.names != nil && len(p.names) == 0:
+		return one(c.malformedPeer(field+".domainNames", "no domain names; write at least one"))
 	case p.nodes != nil:
 		c.tellUnnamed(field+".nodes", rule.Ports)
 		return one(c.nodePeer(field+".nodes", p.nodes))
-	case len(p.networks) > 0:
+	case p.networks != nil:
 		c.tellUnnamed(field+".networks", rule.Ports)
 		return c.networkPeers(field+".networks", p.networks)
-	case len(p.names) > 0:
+	case p.names != nil:
 		c.tellUnnamed(field+".domainNames", rule.Ports)
 		return c.namePeers(field+".domainNames", p.names, rule.Action)
 	}

@@ -90,6 +90,29 @@ egress:
 			want: `admin 0 for pods(*/*)
 				egress: Accept MALFORMED on all ports`,
 			problems: `spec.egress[0].to[0]: more than one kind of peer in one item; write an item for each`},
+		{says: "P15: lists of networks and names that are empty, alone and beside another kind",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{action: Accept, to: [{networks: []}, {domainNames: []}, {namespaces: {}, networks: []}]}]}`,
+			want: `admin 0 for pods(*/*)
+				egress: Accept MALFORMED MALFORMED MALFORMED on all ports`,
+			problems: `spec.egress[0].to[0].networks: no networks; write at least one
+				spec.egress[0].to[1].domainNames: no domain names; write at least one
+				spec.egress[0].to[2]: more than one kind of peer in one item; write an item for each`},
+		{says: "P11: networks as old objects have them; one that is IPv4 in IPv6 closes its rule",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{action: Deny, to: [{networks: [010.0.0.0/8, 10.1.2.3/16, "FD00:0::1/16", "::ffff:10.0.0.0/104"]}]}]}`,
+			want: `admin 0 for pods(*/*)
+				egress: Deny 10.0.0.0/8 10.1.0.0/16 fd00::/16 MALFORMED on all ports`,
+			problems: `spec.egress[0].to[0].networks[3]: "::ffff:10.0.0.0/104" is an IPv4-mapped CIDR; write it as IPv4`},
+		{says: "P9: a range of one port, which the schema refuses, is that port",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {range: {start: 5, end: 5}}}}, {udp: {destinationPort: {range: {start: 1, end: 65535}}}}]}]}`,
+			want: `admin 0 for pods(*/*)
+				ingress: Deny pods(*/*) on tcp:5 udp:1-65535`},
+		{says: "P15: ranges that end before they start, and ports that do not exist",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {range: {start: 9, end: 5}}}}, {udp: {destinationPort: {range: {start: 0, end: 5}}}}, {sctp: {destinationPort: {number: 65536}}}]}]}`,
+			want: `admin 0 for pods(*/*)
+				ingress: Deny pods(*/*) on MALFORMED MALFORMED MALFORMED`,
+			problems: `spec.ingress[0].protocols[0]: port range ends at 5, before it starts at 9
+				spec.ingress[0].protocols[1]: port 0 does not exist; write 1 to 65535
+				spec.ingress[0].protocols[2]: port 65536 does not exist; write 1 to 65535`},
 		{says: "P15: protocols that nobody recognises",
 			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}], protocols: [{}, {tcp: {}, udp: {}}, {tcp: {destinationPort: {}}}, {tcp: {destinationPort: {number: 1, range: {start: 1, end: 2}}}}, {destinationNamedPort: WEB}]}]}`,
 			want: `admin 0 for pods(*/*)

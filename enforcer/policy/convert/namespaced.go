@@ -90,7 +90,7 @@ func (n *namespaced) peer(field string, p *aws.ApplicationPeer, ports []policy.P
 		return one(n.malformedPeer(where, reason))
 	}
 	selectors := p.PodSelector != nil || p.NamespaceSelector != nil
-	switch countTrue(selectors, p.IPBlock != nil, len(p.DomainNames) > 0) {
+	switch countTrue(selectors, p.IPBlock != nil, p.DomainNames != nil) {
 	case 0:
 		return one(n.malformedPeer(field, "no peer that this version knows; write one of "+n.known))
 	case 1:
@@ -101,6 +101,8 @@ func (n *namespaced) peer(field string, p *aws.ApplicationPeer, ports []policy.P
 	case p.IPBlock != nil:
 		n.tellUnnamed(field+".ipBlock", ports)
 		return one(n.blockPeer(field+".ipBlock", p.IPBlock))
+	case !selectors && len(p.DomainNames) == 0:
+		return one(n.malformedPeer(field+".domainNames", "no domain names; write at least one"))
 	case !selectors:
 		n.tellUnnamed(field+".domainNames", ports)
 		return n.namePeers(field+".domainNames", p.DomainNames, policy.ActionAccept)

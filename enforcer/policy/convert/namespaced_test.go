@@ -162,7 +162,26 @@ func TestApplicationNetworkPolicy(t *testing.T) {
 			spec: `{podSelector: {}, policyTypes: [Egress], egress: [{to: [{domainNames: []}]}]}`,
 			want: `networkpolicy for pods(=ns/*)
 				egress: Accept MALFORMED on all ports`,
-			problems: `spec.egress[0].to[0]: no peer that this version knows; write one of podSelector, namespaceSelector, ipBlock, and in egress domainNames`},
+			problems: `spec.egress[0].to[0].domainNames: no domain names; write at least one`},
+		{says: "P15: an empty list of names beside a selector is still two kinds",
+			spec: `{podSelector: {}, policyTypes: [Egress], egress: [{to: [{domainNames: [], podSelector: {}}]}]}`,
+			want: `networkpolicy for pods(=ns/*)
+				egress: Accept MALFORMED on all ports`,
+			problems: `spec.egress[0].to[0]: selectors, ipBlock and domainNames exclude each other; write an item for each`},
+		{says: "P13: types that are absent and no rules isolate ingress alone, as for a NetworkPolicy",
+			spec: `{podSelector: {}}`,
+			want: `networkpolicy for pods(=ns/*)
+				ingress: nothing`},
+		{says: "P13: one type twice is that type, and rules of the other are left alone",
+			spec: `{podSelector: {}, policyTypes: [Egress, Egress], ingress: [{}]}`,
+			want: `networkpolicy for pods(=ns/*)
+				egress: nothing`},
+		{says: "P15: an odd type beside a good one isolates both ways",
+			spec: `{podSelector: {}, policyTypes: [Egress, "*"], ingress: [{}]}`,
+			want: `networkpolicy for pods(=ns/*)
+				ingress: Accept all peers on all ports
+				egress: nothing`,
+			problems: `spec.policyTypes[1]: policy type "*" is unknown, so both directions are isolated; write Ingress or Egress`},
 		{says: "P15: names exclude a selector in the same item",
 			spec: `{podSelector: {}, policyTypes: [Egress], egress: [{to: [{domainNames: [a.b], podSelector: {}}]}]}`,
 			want: `networkpolicy for pods(=ns/*)

@@ -89,7 +89,11 @@ func destinationPort(protocol uint8, p *policyv1alpha2.Port) (policy.Port, error
 	return portRange(protocol, p.Number, p.Number)
 }
 
+// texts keeps what is absent apart from what is empty.
 func texts[T ~string](all []T) []string {
+	if all == nil {
+		return nil
+	}
 	out := make([]string, len(all))
 	for i, s := range all {
 		out[i] = string(s)
