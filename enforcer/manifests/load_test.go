@@ -221,29 +221,6 @@ spec:
 	}
 }
 
-// P3, P15: a priority that is missing is no 0 that somebody wrote.
-func TestLoadTellsMissingPriority(t *testing.T) {
-	text := func(spec string) string {
-		return "apiVersion: networking.k8s.aws/v1alpha1\nkind: ClusterNetworkPolicy\nmetadata: {name: a}\nspec:\n" + spec
-	}
-	for _, row := range []struct{ says, spec, want string }{
-		{"it is written", "  {tier: Admin, priority: 0, subject: {namespaces: {}}}", ""},
-		{"it is merged", "  <<: {priority: 0}\n  tier: Admin\n  subject: {namespaces: {}}", ""},
-		{"it is missing", "  tier: Admin\n  subject: {namespaces: {}}", "no priority, so it is 0 and goes first; write 0 to 1000"},
-		{"it is null", "  tier: Admin\n  subject: {namespaces: {}}\n  priority: null", "no priority, so it is 0 and goes first; write 0 to 1000"},
-	} {
-		t.Run(row.says, func(t *testing.T) {
-			got := ""
-			for _, p := range mustLoad(t, map[string]string{"a.yaml": text(row.spec)}).Problems {
-				got += p.Reason
-			}
-			if got != row.want {
-				t.Errorf("got %q, want %q", got, row.want)
-			}
-		})
-	}
-}
-
 func TestLoadReadsItsFilesOnly(t *testing.T) {
 	namespace := func(name string) string {
 		return "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}\n"

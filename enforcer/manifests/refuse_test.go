@@ -12,11 +12,7 @@ import (
 
 // S5: every fault has a file, a line, a field, and what would be right.
 func TestLoadRefuses(t *testing.T) {
-	table := []struct {
-		says  string
-		files map[string]string
-		want  string
-	}{
+	refuse(t, []refused{
 		{"a misspelt field of a Pod", map[string]string{"a.yaml": `
 apiVersion: v1
 kind: Pod
@@ -192,56 +188,6 @@ status: {addresses: [{type: InternalIP, address: fe80::1%eth0}]}
 `}, `a.yaml:7: status.podIPs[1].ip: "10.0.0.256" is not an IP address; write one such as 10.96.0.10 or fd00::a
 a.yaml:12: spec.clusterIPs[0]: "x" is not an IP address; write one such as 10.96.0.10 or fd00::a
 a.yaml:17: status.addresses[0].address: "fe80::1%eth0" is not an IP address; write one such as 10.96.0.10 or fd00::a`},
-		{"a Service that is behind itself, and slices of no Service with faults", map[string]string{"a.yaml": `
-apiVersion: v1
-kind: Service
-metadata: {name: s}
-spec:
-  clusterIP: 10.0.0.1
-  ports:
-  - port: 80
-    targetPort: "80"
-  - port: 81
-    name: b
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: s-1, labels: {kubernetes.io/service-name: s}}
-addressType: IPv4
-endpoints: [{addresses: [10.0.0.1]}]
-ports: [{name: b, port: 81}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: s-2}
-addressType: IPv4
-endpoints:
-- addresses: [10.0.0.1, "fd00::1"]
-ports: [{port: 0}]
-`}, `a.yaml:8: spec.ports[0].targetPort: "80" is not a port name: must contain at least one letter (a-z); write the name of a container port, or a number without quotes
-a.yaml:25: ports[0].port: port 0 does not exist; write 1 to 65535
-a.yaml:24: endpoints[0].addresses[1]: fd00::1 is not an address of type IPv4; move it to a slice of its own type
-a.yaml:5: spec.clusterIP: 10.0.0.1 is the address of something behind the Service as well; give the Service an address of its own`},
-		{"kinds of old APIs that say what is behind a Service", map[string]string{"a.yaml": `
-apiVersion: v1
-kind: Endpoints
-metadata: {name: s}
----
-apiVersion: discovery.k8s.io/v1beta1
-kind: EndpointSlice
-metadata: {name: s}
-`}, `a.yaml:2: kind: Endpoints of v1 is not read; write an EndpointSlice of discovery.k8s.io/v1
-a.yaml:6: kind: EndpointSlice of discovery.k8s.io/v1beta1 is not read; write discovery.k8s.io/v1`},
-		{"P23: a mode of a Namespace that nobody knows, and a misspelt annotation", map[string]string{"a.yaml": `
-apiVersion: v1
-kind: Namespace
-metadata:
-  name: a
-  annotations:
-    nameward.io/mode: dry-run
-    nameward.io/mood: audit
-`}, `a.yaml:7: metadata.annotations.nameward.io/mood: unknown annotation; a Namespace may have nameward.io/mode
-a.yaml:6: metadata.annotations.nameward.io/mode: "dry-run" is not a mode; write audit or enforce`},
 		{"settings that nobody knows or understands", map[string]string{"a.yaml": `
 apiVersion: v1
 kind: ConfigMap
@@ -263,7 +209,18 @@ a.yaml:10: data.guardAllow: "10.0.0.0" has no prefix length; write 10.0.0.0/32
 a.yaml:11: data.hold: unknown setting; possible: awsRuleOrder, clusterDNS, default, grace, guardAllow, minTTL, mode
 a.yaml:8: data.minTTL: "30" is not a duration; write a number and a unit, such as 30s or 5m
 a.yaml:12: data.mode: "dry-run" is not a mode; write audit or enforce`},
-	}
+	})
+}
+
+// refused is a folder and what is said of it.
+type refused struct {
+	says  string
+	files map[string]string
+	want  string
+}
+
+func refuse(t *testing.T, table []refused) {
+	t.Helper()
 	for _, row := range table {
 		t.Run(row.says, func(t *testing.T) {
 			if got := refusal(t, row.files); got != row.want {

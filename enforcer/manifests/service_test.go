@@ -90,6 +90,52 @@ func TestWorldHasServicesWithBackends(t *testing.T) {
 	check(t, "a relabelled pod is no backend any more", mustLoad(t, files).Services[1], web)
 }
 
+// S5: what is wrong with a Service or a slice has a file, a line and a field.
+func TestLoadRefusesServices(t *testing.T) {
+	refuse(t, []refused{
+		{"a Service that is behind itself, and slices of no Service with faults", map[string]string{"a.yaml": `
+apiVersion: v1
+kind: Service
+metadata: {name: s}
+spec:
+  clusterIP: 10.0.0.1
+  ports:
+  - port: 80
+    targetPort: "80"
+  - port: 81
+    name: b
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: s-1, labels: {kubernetes.io/service-name: s}}
+addressType: IPv4
+endpoints: [{addresses: [10.0.0.1]}]
+ports: [{name: b, port: 81}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: s-2}
+addressType: IPv4
+endpoints:
+- addresses: [10.0.0.1, "fd00::1"]
+ports: [{port: 0}]
+`}, `a.yaml:8: spec.ports[0].targetPort: "80" is not a port name: must contain at least one letter (a-z); write the name of a container port, or a number without quotes
+a.yaml:25: ports[0].port: port 0 does not exist; write 1 to 65535
+a.yaml:24: endpoints[0].addresses[1]: fd00::1 is not an address of type IPv4; move it to a slice of its own type
+a.yaml:5: spec.clusterIP: 10.0.0.1 is the address of something behind the Service as well; give the Service an address of its own`},
+		{"kinds of old APIs that say what is behind a Service", map[string]string{"a.yaml": `
+apiVersion: v1
+kind: Endpoints
+metadata: {name: s}
+---
+apiVersion: discovery.k8s.io/v1beta1
+kind: EndpointSlice
+metadata: {name: s}
+`}, `a.yaml:2: kind: Endpoints of v1 is not read; write an EndpointSlice of discovery.k8s.io/v1
+a.yaml:6: kind: EndpointSlice of discovery.k8s.io/v1beta1 is not read; write discovery.k8s.io/v1`},
+	})
+}
+
 // manyObjects is a cluster of 10,000 pods, 2,000 policies and 1,000 Services
 // in 20 files.
 func manyObjects() map[string]string {

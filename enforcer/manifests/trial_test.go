@@ -170,3 +170,19 @@ spec: {tier: Admin, priority: 1, subject: {namespaces: {}}}
 		t.Error("the policy is on trial, want it enforced")
 	}
 }
+
+// S5: a Namespace has no rules to close, so that its mode is a fault.
+func TestLoadRefusesModes(t *testing.T) {
+	refuse(t, []refused{
+		{"P23: a mode of a Namespace that nobody knows, and a misspelt annotation", map[string]string{"a.yaml": `
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: a
+  annotations:
+    nameward.io/mode: dry-run
+    nameward.io/mood: audit
+`}, `a.yaml:7: metadata.annotations.nameward.io/mood: unknown annotation; a Namespace may have nameward.io/mode
+a.yaml:6: metadata.annotations.nameward.io/mode: "dry-run" is not a mode; write audit or enforce`},
+	})
+}
