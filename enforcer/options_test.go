@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/nameward/nameward/enforcer/datapath"
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
 // S5: every mistake on the command line has one error that names the flag and
@@ -65,6 +66,18 @@ func TestCommandLineMistakes(t *testing.T) {
 				t.Errorf("got code %d and %q, want %d and %q", code, errs.String(), exitUsage, tt.want)
 			}
 		})
+	}
+}
+
+// P23: the flag says what holds where the manifests say nothing.
+func TestModeIsSetByFlag(t *testing.T) {
+	for flag, want := range map[string]convert.Mode{"audit": convert.ModeAudit, "enforce": convert.ModeEnforce} {
+		var out, errs bytes.Buffer
+		o := options{manifests: t.TempDir(), pin: "/pin", node: "n", verdict: "deny", mode: flag, logFormat: "text", logLevel: "info", connections: 64}
+		c, err := o.config(testEnv(&out, &errs))
+		if got := c.settings().Mode; err != nil || got != want {
+			t.Errorf("--mode %s: got %v and %v, want %v", flag, got, err, want)
+		}
 	}
 }
 

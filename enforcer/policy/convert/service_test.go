@@ -24,6 +24,10 @@ func TestService(t *testing.T) {
 			spec: `{clusterIP: 10.96.0.1, selector: {app: db, any: ""}, ports: [{port: 80}]}`,
 			want: `10.96.0.1
 				tcp:80 to 10.0.0.4:80`},
+		{says: "both of two labels that other pods have as well",
+			spec: `{clusterIP: 10.96.0.1, selector: {app: web, node: n1}, ports: [{port: 80}]}`,
+			want: `10.96.0.1
+				tcp:80 to 10.0.0.1:80 [fd00::1]:80`},
 		{says: "a label of the selector that no pod has selects none",
 			spec: `{clusterIP: 10.96.0.1, selector: {app: web, other: ""}, ports: [{port: 80}]}`,
 			want: `10.96.0.1

@@ -17,7 +17,7 @@ import (
 // on different nodes and have different numbers for the same port name.
 func poolPods() []*policy.Pod {
 	pod := func(namespace, name, node, app string, addresses ...string) *policy.Pod {
-		p := &policy.Pod{Ref: policy.PodRef{Namespace: namespace, Name: name}, Node: node, Labels: labels.Set{"app": app, "any": ""}}
+		p := &policy.Pod{Ref: policy.PodRef{Namespace: namespace, Name: name}, Node: node, Labels: labels.Set{"app": app, "any": "", "node": node}}
 		for _, a := range addresses {
 			p.Addresses = append(p.Addresses, netip.MustParseAddr(a))
 		}
