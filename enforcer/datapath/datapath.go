@@ -22,6 +22,30 @@ type Config struct {
 	ConnectionsPerPod, GrantsPerPod uint32
 	Hook                            Hook
 	Log                             *slog.Logger
+	// Before, unless nil, is called before each write to a table that packets
+	// are judged by, with the table's name. An error is taken for the kernel's
+	// answer, and nothing is written. It is for proofs, which judge packets
+	// between any two writes and refuse some of these. Tables that are written
+	// together call it from several goroutines at once.
+	Before func(table string) error
+}
+
+// write makes one change of a table, if need be several times.
+func (c *Config) write(table string, update func() error) error {
+	if err := persist(func() error { return c.once(table, update) }); err != nil {
+		return &UpdateError{table, err}
+	}
+	return nil
+}
+
+// once does not try again.
+func (c *Config) once(table string, update func() error) error {
+	if c.Before != nil {
+		if err := c.Before(table); err != nil {
+			return err
+		}
+	}
+	return update()
 }
 
 const (
@@ -100,10 +124,7 @@ func (d *Datapath) bumpEpoch() error {
 		return &UpdateError{"world", err}
 	}
 	world.Epoch++
-	if err := persist(func() error { return table.Put(uint32(0), world) }); err != nil {
-		return &UpdateError{"world", err}
-	}
-	return nil
+	return d.cfg.write("world", func() error { return table.Put(uint32(0), world) })
 }
 
 // InterfaceError is a pod that is not policed because its interface is not

@@ -48,8 +48,8 @@ func (d *Datapath) Grant(ep policy.EndpointID, rows map[policy.RowKey]policy.Pre
 	for _, e := range entries {
 		value := bpf.KernelGrant{Class: uint64(e.Class), Expires: uint64(max(0, e.Expires))}
 		key := kernelAddress(e.Addr)
-		if err := persist(func() error { return p.grants.Put(key, value) }); err != nil {
-			return &UpdateError{"grants", err}
+		if err := d.cfg.write("grants", func() error { return p.grants.Put(key, value) }); err != nil {
+			return err
 		}
 	}
 	return nil

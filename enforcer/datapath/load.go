@@ -22,6 +22,7 @@ type programs struct {
 	prefixes  *table[netip.Prefix, policy.ClassID]
 	ports     *words
 	traces    *words
+	cfg       *Config
 }
 
 // leastEntries spares small clusters from loading again at every growth.
@@ -57,23 +58,23 @@ func load(cfg Config, state *state, t *policy.Tables) (*programs, error) {
 	spec.Maps[bpf.KernelMapAddresses].MaxEntries = capacity(len(t.Addresses))
 	spec.Maps[bpf.KernelMapPrefixes].MaxEntries = capacity(len(t.Prefixes))
 	cfg.size(spec)
-	p := &programs{}
+	p := &programs{cfg: &cfg}
 	err = spec.LoadAndAssign(&p.KernelObjects, &ebpf.CollectionOptions{MapReplacements: state.replacements()})
 	if err != nil {
 		return nil, loadError(err)
 	}
-	if p.ports, err = mapWords(p.Ports); err != nil {
+	if p.ports, err = mapWords(&cfg, "ports", p.Ports); err != nil {
 		return nil, errors.Join(err, p.KernelObjects.Close())
 	}
-	if p.traces, err = mapWords(p.Traces); err != nil {
+	if p.traces, err = mapWords(&cfg, "traces", p.Traces); err != nil {
 		return nil, errors.Join(err, p.ports.close(), p.KernelObjects.Close())
 	}
-	p.rows = newRows(p.Rows)
-	p.services = newTable("services", p.Services, func(k policy.ServiceKey) any { return serviceKey(k) },
+	p.rows = newRows(p.cfg, p.Rows)
+	p.services = newTable(p.cfg, "services", p.Services, func(k policy.ServiceKey) any { return serviceKey(k) },
 		func(t policy.Targets) any { return kernelService(t) })
-	p.addresses = newTable("addresses", p.Addresses, func(a netip.Addr) any { return kernelAddress(a) },
+	p.addresses = newTable(p.cfg, "addresses", p.Addresses, func(a netip.Addr) any { return kernelAddress(a) },
 		func(p policy.Peer) any { return kernelPeer(p) })
-	p.prefixes = newTable("prefixes", p.Prefixes, func(p netip.Prefix) any { return prefixKey(p) },
+	p.prefixes = newTable(p.cfg, "prefixes", p.Prefixes, func(p netip.Prefix) any { return prefixKey(p) },
 		func(c policy.ClassID) any { return uint64(c) })
 	return p, nil
 }

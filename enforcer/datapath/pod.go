@@ -82,20 +82,17 @@ func podName(id policy.EndpointID) string { return fmt.Sprintf("%016x", uint64(i
 // yet.
 func (p *pod) place(into *programs, view bpf.KernelEndpoint) error {
 	p.views = bpf.KernelViews{View: [2]bpf.KernelEndpoint{view, view}}
-	if err := into.Endpoints.Put(p.slot, p.views); err != nil {
-		return &UpdateError{"endpoints", err}
+	if err := into.cfg.write("endpoints", func() error { return into.Endpoints.Put(p.slot, p.views) }); err != nil {
+		return err
 	}
 	return together(
-		func() error { return put("connections", into.Connections, p.slot, p.connections) },
-		func() error { return put("grants", into.Grants, p.slot, p.grants) },
+		func() error {
+			return into.cfg.write("connections", func() error { return into.Connections.Put(p.slot, p.connections) })
+		},
+		func() error {
+			return into.cfg.write("grants", func() error { return into.Grants.Put(p.slot, p.grants) })
+		},
 	)
-}
-
-func put(name string, table *ebpf.Map, slot uint32, inner *ebpf.Map) error {
-	if err := persist(func() error { return table.Put(slot, inner) }); err != nil {
-		return &UpdateError{name, err}
-	}
-	return nil
 }
 
 // together does all at once. Each update of a table of tables waits for a grace
@@ -117,12 +114,12 @@ func (p *pod) current() bpf.KernelEndpoint { return p.views.View[p.views.Active]
 func (p *pod) turn(in *programs, view bpf.KernelEndpoint) error {
 	next := p.views
 	next.View[1-next.Active] = view
-	if err := in.Endpoints.Put(p.slot, next); err != nil {
-		return &UpdateError{"endpoints", err}
+	if err := in.cfg.write("endpoints", func() error { return in.Endpoints.Put(p.slot, next) }); err != nil {
+		return err
 	}
 	next.Active = 1 - next.Active
-	if err := in.Endpoints.Put(p.slot, next); err != nil {
-		return &UpdateError{"endpoints", err}
+	if err := in.cfg.write("endpoints", func() error { return in.Endpoints.Put(p.slot, next) }); err != nil {
+		return err
 	}
 	p.views = next
 	return nil
@@ -164,7 +161,7 @@ func (d *Datapath) remove(p *pod) error {
 	if p.ifindex != 0 {
 		errs = append(errs, d.slots.leave(d.programs, p.ifindex))
 	}
-	errs = append(errs, d.programs.Endpoints.Put(p.slot, bpf.KernelViews{}))
+	errs = append(errs, d.cfg.once("endpoints", func() error { return d.programs.Endpoints.Put(p.slot, bpf.KernelViews{}) }))
 	errs = append(errs, together(
 		func() error { return drop(d.programs.Connections, p.slot) },
 		func() error { return drop(d.programs.Grants, p.slot) },

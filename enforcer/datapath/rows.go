@@ -22,9 +22,9 @@ type rows struct {
 	names map[policy.RowKey]struct{}
 }
 
-func newRows(kernel *ebpf.Map) *rows {
+func newRows(cfg *Config, kernel *ebpf.Map) *rows {
 	return &rows{
-		table: newTable("rows", kernel, func(k policy.RowKey) any { return rowKey(k) },
+		table: newTable(cfg, "rows", kernel, func(k policy.RowKey) any { return rowKey(k) },
 			func(p policy.Precedence) any { return uint32(p) }),
 		lists: make(map[policy.ListID]*policy.List),
 		exact: make(map[policy.ListID]*policy.List),

@@ -38,17 +38,16 @@ func (s *slots) release(slot uint32) { s.used[slot] = false }
 // lead makes packets of the interface find the slot.
 func (s *slots) lead(p *programs, ifindex int, slot uint32) error {
 	index := uint32(ifindex)
-	if err := persist(func() error { return p.Slots.Put(index, slot) }); err != nil {
-		return &UpdateError{"slots", err}
+	if err := p.cfg.write("slots", func() error { return p.Slots.Put(index, slot) }); err != nil {
+		return err
 	}
 	if owner, taken := s.places[index%places]; taken && owner != index {
 		return nil
 	}
 	s.places[index%places] = index
-	if err := p.Places.Put(index%places, bpf.KernelPlace{Ifindex: index, Slot: slot}); err != nil {
-		return &UpdateError{"places", err}
-	}
-	return nil
+	return p.cfg.write("places", func() error {
+		return p.Places.Put(index%places, bpf.KernelPlace{Ifindex: index, Slot: slot})
+	})
 }
 
 // leave undoes lead.

@@ -30,10 +30,11 @@ type table[K, V comparable] struct {
 	key    func(K) any
 	value  func(V) any
 	have   map[K]V
+	cfg    *Config
 }
 
-func newTable[K, V comparable](name string, kernel *ebpf.Map, key func(K) any, value func(V) any) *table[K, V] {
-	return &table[K, V]{name: name, kernel: kernel, key: key, value: value, have: make(map[K]V)}
+func newTable[K, V comparable](cfg *Config, name string, kernel *ebpf.Map, key func(K) any, value func(V) any) *table[K, V] {
+	return &table[K, V]{name: name, kernel: kernel, key: key, value: value, have: make(map[K]V), cfg: cfg}
 }
 
 // add writes what want has and the kernel has not, or not so.
@@ -52,8 +53,8 @@ func (t *table[K, V]) put(k K, v V) error {
 		return nil
 	}
 	key, value := t.key(k), t.value(v)
-	if err := persist(func() error { return t.kernel.Put(key, value) }); err != nil {
-		return &UpdateError{t.name, err}
+	if err := t.cfg.write(t.name, func() error { return t.kernel.Put(key, value) }); err != nil {
+		return err
 	}
 	t.have[k] = v
 	return nil
@@ -75,9 +76,9 @@ func (t *table[K, V]) prune(want map[K]V) error {
 // remove takes one entry away.
 func (t *table[K, V]) remove(k K) error {
 	key := t.key(k)
-	err := persist(func() error { return t.kernel.Delete(key) })
+	err := t.cfg.write(t.name, func() error { return t.kernel.Delete(key) })
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return &UpdateError{t.name, err}
+		return err
 	}
 	delete(t.have, k)
 	return nil

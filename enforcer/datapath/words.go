@@ -17,21 +17,27 @@ import (
 type words struct {
 	memory []byte
 	all    []uint64
+	name   string
+	cfg    *Config
 }
 
-func mapWords(m *ebpf.Map) (*words, error) {
+func mapWords(cfg *Config, name string, m *ebpf.Map) (*words, error) {
 	n := int(m.MaxEntries())
 	memory, err := unix.Mmap(m.FD(), 0, 8*n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map table into memory: %w", err)
 	}
-	return &words{memory, unsafe.Slice((*uint64)(unsafe.Pointer(&memory[0])), n)}, nil
+	return &words{memory, unsafe.Slice((*uint64)(unsafe.Pointer(&memory[0])), n), name, cfg}, nil
 }
 
 func (w *words) set(i int, value uint64) {
-	if w.all[i] != value {
-		atomic.StoreUint64(&w.all[i], value)
+	if w.all[i] == value {
+		return
 	}
+	if w.cfg.Before != nil {
+		_ = w.cfg.Before(w.name) // a store cannot be refused
+	}
+	atomic.StoreUint64(&w.all[i], value)
 }
 
 func (w *words) close() error {
