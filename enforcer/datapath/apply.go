@@ -240,6 +240,11 @@ func (d *Datapath) attachPod(p *pod, ifindex int) error {
 	if err := d.slots.lead(d.programs, ifindex, p.slot); err != nil {
 		return err
 	}
+	if before := d.at(ifindex); before != nil && before != p {
+		if err := d.exchange(p, before); err != nil {
+			return err
+		}
+	}
 	if p.ifindex != 0 && p.ifindex != ifindex {
 		if err := d.moveAway(p); err != nil {
 			return err

@@ -161,6 +161,50 @@ func (a *attachment) replace(s side, program *ebpf.Program) error {
 	return nil
 }
 
+// at gives the pod that is attached to the interface, or nil.
+func (d *Datapath) at(ifindex int) *pod {
+	for _, p := range d.pods {
+		if p.ifindex == ifindex {
+			return p
+		}
+	}
+	return nil
+}
+
+// exchange has two pods take each other's filters, where one gets the interface
+// that was the other's: the kernel takes one program once only, and taking the
+// filter off before would leave the interface open (D9). The other pod keeps
+// what it gets until it is attached elsewhere or removed.
+func (d *Datapath) exchange(p, before *pod) error {
+	if p.ifindex != 0 {
+		if err := d.slots.lead(d.programs, p.ifindex, before.slot); err != nil {
+			return err
+		}
+	}
+	if p.dir != "" {
+		if err := errors.Join(before.repin(p.dir, "_moving"), p.repin(before.dir, ""), before.repin(p.dir, "")); err != nil {
+			return err
+		}
+	}
+	p.attachments, before.attachments = before.attachments, p.attachments
+	p.ifindex, before.ifindex = before.ifindex, p.ifindex
+	p.runs, before.runs = before.runs, p.runs
+	return nil
+}
+
+// repin moves the pins of the pod's links to another directory.
+func (p *pod) repin(dir, suffix string) error {
+	for s, a := range p.attachments {
+		if a.link == nil {
+			continue
+		}
+		if err := a.link.Pin(filepath.Join(dir, s.pin+suffix)); err != nil {
+			return fmt.Errorf("move pinned link: %w", err)
+		}
+	}
+	return nil
+}
+
 // detach takes the filter off. An interface that is gone took it along.
 func (a *attachment) detach(s side) error {
 	if a.link == nil {
