@@ -25,7 +25,7 @@ func (d *Datapath) Apply(steps []*policy.Tables, interfaces map[policy.EndpointI
 		return d.finish(last, interfaces)
 	}
 	for _, t := range steps {
-		if err := d.step(t); err != nil {
+		if err := d.step(t, last); err != nil {
 			return err
 		}
 	}
@@ -76,11 +76,11 @@ func (d *Datapath) renew(t *policy.Tables) error {
 // step changes the tables from what is in force to t. The order is what makes
 // it safe: a row is there before anything leads to it, and goes when nothing
 // does any more.
-func (d *Datapath) step(t *policy.Tables) error {
+func (d *Datapath) step(t, last *policy.Tables) error {
 	if err := d.programs.rows.add(t); err != nil {
 		return err
 	}
-	if err := d.turn(t); err != nil {
+	if err := d.turn(t, last); err != nil {
 		return err
 	}
 	return d.programs.move(t)
@@ -116,13 +116,18 @@ func (p *programs) move(t *policy.Tables) error {
 	return p.prefixes.prune(t.Prefixes)
 }
 
-// turn switches the endpoints whose policy changes.
-func (d *Datapath) turn(t *policy.Tables) error {
+// turn switches the endpoints whose policy changes. One that has got its last
+// policy already, in an attempt that failed after, keeps it: it must not see the
+// old policy come back, and the rows of that need not fit what peers have become.
+func (d *Datapath) turn(t, last *policy.Tables) error {
 	var turned *pod
 	for id, p := range d.pods {
 		e, ok := t.Endpoints[id]
 		next := view(id, p.slot, e, t)
 		if !ok || p.current() == next {
+			continue
+		}
+		if e, stays := last.Endpoints[id]; stays && p.current() == view(id, p.slot, e, last) {
 			continue
 		}
 		<-d.settled
