@@ -3,7 +3,8 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"net"
+	"maps"
+	"slices"
 
 	"github.com/nameward/nameward/enforcer/policy"
 )
@@ -93,7 +94,6 @@ func (p *programs) move(t *policy.Tables) error {
 	if err := p.ports.setPorts(t.Ports); err != nil {
 		return err
 	}
-	p.traces.trace(t.Addresses)
 	// An error ends it: what is not added must not be missed by what is
 	// removed after.
 	if err := p.prefixes.add(t.Prefixes); err != nil {
@@ -104,16 +104,29 @@ func (p *programs) move(t *policy.Tables) error {
 	if err := p.services.add(t.Services); err != nil {
 		return err
 	}
-	if err := p.addresses.add(t.Addresses); err != nil {
-		return err
-	}
-	if err := p.addresses.prune(t.Addresses); err != nil {
+	if err := p.moveAddresses(t); err != nil {
 		return err
 	}
 	if err := p.services.prune(t.Services); err != nil {
 		return err
 	}
 	return p.prefixes.prune(t.Prefixes)
+}
+
+// moveAddresses looks at those alone that are told to differ, where it can.
+func (p *programs) moveAddresses(t *policy.Tables) error {
+	if p.addresses.holds(t.Addresses) {
+		return nil
+	}
+	if t.Before != nil && p.addresses.holds(t.Before) {
+		p.traces.trace(slices.Values(t.Changed))
+		return p.addresses.adjust(t.Addresses, t.Changed)
+	}
+	p.traces.trace(maps.Keys(t.Addresses))
+	if err := p.addresses.add(t.Addresses); err != nil {
+		return err
+	}
+	return p.addresses.prune(t.Addresses)
 }
 
 // turn switches the endpoints whose policy changes. One that has got its last
@@ -209,78 +222,6 @@ func (d *Datapath) discard(fresh []*pod) error {
 		d.slots.release(p.slot)
 		errs = append(errs, p.connections.Close(), p.grants.Close())
 	}
-	return errors.Join(errs...)
-}
-
-// attach sees to it that each pod's interface runs the current programs.
-func (d *Datapath) attach(t *policy.Tables, interfaces map[policy.EndpointID]string) (missing []error, err error) {
-	for id := range t.Endpoints {
-		p := d.pods[id]
-		ifindex, err := indexOf(interfaces[id])
-		if err != nil {
-			missing = append(missing, &InterfaceError{p.ref, interfaces[id], err})
-			continue
-		}
-		if p.ifindex == ifindex && p.runs == d.programs {
-			continue
-		}
-		if err := d.attachPod(p, ifindex); err != nil {
-			return missing, fmt.Errorf("pod %s/%s: %w", p.ref.Namespace, p.ref.Name, err)
-		}
-	}
-	return missing, nil
-}
-
-var errNoInterface = errors.New("no such interface on this node")
-
-func indexOf(name string) (int, error) {
-	i, err := net.InterfaceByName(name)
-	if err != nil {
-		return 0, errNoInterface
-	}
-	return i.Index, nil
-}
-
-func (d *Datapath) attachPod(p *pod, ifindex int) error {
-	if err := d.slots.lead(d.programs, ifindex, p.slot); err != nil {
-		return err
-	}
-	if before := d.at(ifindex); before != nil && before != p {
-		if err := d.exchange(p, before); err != nil {
-			return err
-		}
-	}
-	if p.ifindex != 0 && p.ifindex != ifindex {
-		if err := d.moveAway(p); err != nil {
-			return err
-		}
-	}
-	for _, s := range sides {
-		if a := p.attachments[s]; a != nil {
-			if err := a.replace(s, d.programs.of(s)); err != nil {
-				return err
-			}
-			continue
-		}
-		a, err := attach(d.cfg.Hook, s, ifindex, d.programs.of(s), p.dir)
-		if err != nil {
-			return err
-		}
-		p.attachments[s] = a
-	}
-	p.ifindex, p.runs = ifindex, d.programs
-	return nil
-}
-
-// moveAway leaves the interface that was the pod's before.
-func (d *Datapath) moveAway(p *pod) error {
-	var errs []error
-	for s, a := range p.attachments {
-		errs = append(errs, a.detach(s))
-		delete(p.attachments, s)
-	}
-	errs = append(errs, d.slots.leave(d.programs, p.ifindex))
-	p.ifindex = 0
 	return errors.Join(errs...)
 }
 

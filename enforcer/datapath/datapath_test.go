@@ -67,7 +67,7 @@ type fixture struct {
 	interfaces     map[policy.EndpointID]string
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	s := newScene(t)
 	f := &fixture{scene: s, client: s.pod("client", 1), server: s.pod("server", 2)}
 	f.interfaces = map[policy.EndpointID]string{f.client.id: f.client.iface}

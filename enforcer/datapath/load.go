@@ -86,7 +86,14 @@ func (c Config) size(spec *ebpf.CollectionSpec) {
 }
 
 func (p *programs) fits(t *policy.Tables) bool {
-	return p.rows.fits(t) && p.services.fits(t.Services) && p.addresses.fits(t.Addresses) && p.prefixes.fits(t.Prefixes)
+	return p.rows.fits(t) && p.services.fits(t.Services) && p.fitsAddresses(t) && p.prefixes.fits(t.Prefixes)
+}
+
+func (p *programs) fitsAddresses(t *policy.Tables) bool {
+	if t.Before != nil && p.addresses.holds(t.Before) {
+		return len(p.addresses.have)+len(t.Changed) <= int(p.Addresses.MaxEntries())
+	}
+	return p.addresses.fits(t.Addresses)
 }
 
 func (p *programs) close() error {

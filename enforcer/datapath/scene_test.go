@@ -24,7 +24,7 @@ import (
 // pair, and a mount namespace with its own BPF file system. The test's thread
 // lives in the node; it ends with the test, and takes everything along.
 type scene struct {
-	t    *testing.T
+	t    testing.TB
 	node netns.NsHandle
 	pods map[string]*scenePod
 	bpf  string
@@ -39,7 +39,7 @@ type scenePod struct {
 
 // newScene skips without root, unless the environment says that this machine
 // must have it.
-func newScene(t *testing.T) *scene {
+func newScene(t testing.TB) *scene {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		if os.Getenv("NAMEWARD_REQUIRE_BPF") != "" {
@@ -66,7 +66,7 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

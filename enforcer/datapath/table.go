@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -31,14 +32,45 @@ type table[K, V comparable] struct {
 	value  func(V) any
 	have   map[K]V
 	cfg    *Config
+	// whole is the map that is in the kernel, itself, or nil while that is not
+	// known: maps of Tables never change, so to meet it again is to be done.
+	whole map[K]V
 }
 
 func newTable[K, V comparable](cfg *Config, name string, kernel *ebpf.Map, key func(K) any, value func(V) any) *table[K, V] {
 	return &table[K, V]{name: name, kernel: kernel, key: key, value: value, have: make(map[K]V), cfg: cfg}
 }
 
+// holds says whether the kernel has exactly that map, by being told before.
+func (t *table[K, V]) holds(m map[K]V) bool {
+	return t.whole != nil && reflect.ValueOf(t.whole).UnsafePointer() == reflect.ValueOf(m).UnsafePointer()
+}
+
+// adjust makes the kernel's entries of those keys what want has.
+func (t *table[K, V]) adjust(want map[K]V, keys []K) error {
+	t.whole = nil
+	for _, k := range keys {
+		v, ok := want[k]
+		var err error
+		if ok {
+			err = t.put(k, v)
+		} else if _, there := t.have[k]; there {
+			err = t.remove(k)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	t.whole = want
+	return nil
+}
+
 // add writes what want has and the kernel has not, or not so.
 func (t *table[K, V]) add(want map[K]V) error {
+	if t.holds(want) {
+		return nil
+	}
+	t.whole = nil
 	for k, v := range want {
 		if err := t.put(k, v); err != nil {
 			return err
@@ -60,8 +92,11 @@ func (t *table[K, V]) put(k K, v V) error {
 	return nil
 }
 
-// prune removes what want has not.
+// prune removes what want has not. What want has is there.
 func (t *table[K, V]) prune(want map[K]V) error {
+	if t.holds(want) {
+		return nil
+	}
 	for k := range t.have {
 		if _, ok := want[k]; ok {
 			continue
@@ -70,6 +105,7 @@ func (t *table[K, V]) prune(want map[K]V) error {
 			return err
 		}
 	}
+	t.whole = want
 	return nil
 }
 
@@ -86,6 +122,9 @@ func (t *table[K, V]) remove(k K) error {
 
 // fits says whether want can be added before anything else is removed.
 func (t *table[K, V]) fits(want map[K]V) bool {
+	if t.holds(want) {
+		return true
+	}
 	size := len(t.have)
 	for k := range want {
 		if _, ok := t.have[k]; !ok {

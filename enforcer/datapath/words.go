@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"sync/atomic"
 	"unsafe"
@@ -19,6 +20,7 @@ type words struct {
 	all    []uint64
 	name   string
 	cfg    *Config
+	spans  []policy.PortSpan // set last
 }
 
 func mapWords(cfg *Config, name string, m *ebpf.Map) (*words, error) {
@@ -27,7 +29,8 @@ func mapWords(cfg *Config, name string, m *ebpf.Map) (*words, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map table into memory: %w", err)
 	}
-	return &words{memory, unsafe.Slice((*uint64)(unsafe.Pointer(&memory[0])), n), name, cfg}, nil
+	all := unsafe.Slice((*uint64)(unsafe.Pointer(&memory[0])), n)
+	return &words{memory: memory, all: all, name: name, cfg: cfg}, nil
 }
 
 func (w *words) set(i int, value uint64) {
@@ -57,6 +60,9 @@ var portBase = map[uint8]int{
 
 // setPorts gives every port its class. Spans are sorted and disjoint.
 func (w *words) setPorts(spans []policy.PortSpan) error {
+	if len(spans) > 0 && len(spans) == len(w.spans) && &spans[0] == &w.spans[0] {
+		return nil // Tables never change, so these are in the kernel
+	}
 	at := 0
 	for _, s := range spans {
 		base, ok := portBase[s.Protocol]
@@ -69,6 +75,7 @@ func (w *words) setPorts(spans []policy.PortSpan) error {
 		at = end
 	}
 	w.fill(at, len(w.all), 0)
+	w.spans = spans
 	return nil
 }
 
@@ -79,7 +86,7 @@ func (w *words) fill(from, to int, class policy.PortClass) {
 }
 
 // trace sets the addresses' bits, before they are entered.
-func (w *words) trace(addresses map[netip.Addr]policy.Peer) {
+func (w *words) trace(addresses iter.Seq[netip.Addr]) {
 	for a := range addresses {
 		index, mask := kernelAddress(a).Trace()
 		w.set(int(index), w.all[index]|mask)
