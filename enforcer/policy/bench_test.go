@@ -212,7 +212,25 @@ func BenchmarkOnePolicy(b *testing.B) {
 		c = there.Next(w)
 		Transition(there, c)
 	}
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(2*b.N)/1000, "ms/change")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(2*b.N), "ns/change")
+}
+
+// N rules for one block, each with a port of its own: the cost is to be by N.
+func BenchmarkRulesOnOneCIDR(b *testing.B) {
+	for _, n := range []int{1000, 8000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var rules []Rule
+			for i := range n {
+				rules = append(rules, accept(block("198.51.100.0/24")).on(tcp(uint16(1+2*i))))
+			}
+			w := scene(network("many", rules...))
+			b.ReportAllocs()
+			for b.Loop() {
+				Compile(w)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/rule")
+		})
+	}
 }
 
 func BenchmarkNameRows(b *testing.B) {

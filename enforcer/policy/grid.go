@@ -164,12 +164,9 @@ func (c *catalog) grid(list *tierList) *grid {
 		g.ports[class] = portGroups[i]
 	}
 	g.width = len(portSets)
-	say := newSpeaker(list, peers.sets, ports.sets)
+	say := newSpeaker(list, peers.sets, ports.sets, portSets)
 	for _, in := range peerSets {
-		say.at(in)
-		for _, on := range portSets {
-			g.cells = append(g.cells, say.about(on))
-		}
+		g.cells = say.about(g.cells, in, g.width)
 	}
 	return g
 }

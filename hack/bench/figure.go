@@ -17,6 +17,7 @@ const (
 	microseconds
 	addedMicroseconds
 	allocations
+	megabytes
 	ratio
 	queriesPerSecond
 	elapsed // nanoseconds, written in the unit that suits them
@@ -35,6 +36,8 @@ func (u unit) write(v float64) string {
 		return signed(v) + " µs"
 	case allocations:
 		return grouped(v) + " allocs"
+	case megabytes:
+		return grouped(v) + " MB"
 	case ratio:
 		return fmt.Sprintf("%.3f", v)
 	case queriesPerSecond:

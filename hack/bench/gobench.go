@@ -63,9 +63,10 @@ func parseBenchmarks(out io.Reader) (benchmarks, error) {
 const module = "github.com/nameward/nameward/"
 
 // goBench runs the benchmarks of a package, each runs times over duration.
-func goBench(ctx context.Context, pkg, pattern string, runs int, duration time.Duration) (benchmarks, error) {
-	cmd := command(ctx, "go", "test", "-run", "^$", "-bench", pattern,
-		"-count", strconv.Itoa(runs), "-benchtime", duration.String(), module+pkg)
+func goBench(ctx context.Context, pkg, pattern string, runs int, duration time.Duration, flags ...string) (benchmarks, error) {
+	args := append([]string{"test", "-run", "^$", "-bench", pattern,
+		"-count", strconv.Itoa(runs), "-benchtime", duration.String()}, flags...)
+	cmd := command(ctx, "go", append(args, module+pkg)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return benchmarks{}, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)

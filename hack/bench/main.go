@@ -97,7 +97,7 @@ func perform(ctx context.Context, t *table, b product.Binaries) error {
 }
 
 func measure(ctx context.Context, t *table, b product.Binaries) error {
-	for _, section := range []func(context.Context, *table) error{kernel, matching, compiler} {
+	for _, section := range []func(context.Context, *table) error{kernel, matching, compiler, podElsewhere} {
 		if err := section(ctx, t); err != nil {
 			return because(ctx, err)
 		}
