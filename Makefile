@@ -35,9 +35,10 @@ race: ## run the tests with Go's race detector
 	go test -race -tags $(TAGS) -timeout 20m $(ARGS) ./enforcer/... ./plugin/...
 
 .PHONY: build
-build: ## build bin/coredns, bin/enforcer and bin/demo
+build: ## build bin/coredns, bin/enforcer, bin/kubectl-nameward and bin/demo
 	$(BUILD) -o bin/coredns ./plugin/coredns
 	$(BUILD) -o bin/enforcer ./enforcer
+	$(BUILD) -o bin/kubectl-nameward ./enforcer/kubectl-nameward
 	$(BUILD) -o bin/demo ./hack/demo
 
 .PHONY: generate

@@ -43,6 +43,7 @@ func newReading() *reading {
 		trial:  trial{namespaces: map[string]convert.Mode{}},
 		snapshot: &Snapshot{
 			Namespaces: map[string]labels.Set{},
+			policiesAt: map[policy.PolicyRef]place{},
 			Interfaces: map[string]string{},
 			defaults:   map[string]policy.Verdict{},
 			local:      map[int]*convert.Balanced{},
@@ -120,6 +121,7 @@ func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.P
 	for _, p := range problems {
 		r.snapshot.Problems = append(r.snapshot.Problems, Problem{Problem: p, File: o.file, Line: lineOf(o.node, p.Field)})
 	}
+	r.snapshot.policiesAt[converted.Ref] = o.place()
 }
 
 // unprioritised tells of a cluster policy without the priority that its schema

@@ -30,12 +30,22 @@ type Snapshot struct {
 	// Problems are the parts of policies that are closed, by file and line.
 	Problems []Problem
 
-	settings overrides
+	// policiesAt is where each policy is written.
+	policiesAt map[policy.PolicyRef]place
+	settings   overrides
 	// defaults are the node defaults that annotations of nodes ask for.
 	defaults map[string]policy.Verdict
 	// local are those of Services whose backends depend on the node.
 	local map[int]*convert.Balanced
 	trial *trialViews
+}
+
+// Place is where a policy is written: the path of the file, as Load was given
+// the folder, and the line of the object, from 1. Both are zero for a policy
+// that the folder does not hold.
+func (s *Snapshot) Place(ref policy.PolicyRef) (file string, line int) {
+	at := s.policiesAt[ref]
+	return at.file, at.line
 }
 
 // Settings lays over base what the ConfigMap "nameward" says, and over that

@@ -24,7 +24,13 @@ func suggest(t reflect.Type, path string) string {
 	for name := range fields(t) {
 		known = append(known, name)
 	}
-	slices.Sort(known)
+	return Suggest(known, written)
+}
+
+// Suggest says what an unknown word may have been meant to be, of those that
+// are known where it stands.
+func Suggest(known []string, written string) string {
+	known = slices.Sorted(slices.Values(known))
 	for _, name := range known {
 		if distance(strings.ToLower(name), strings.ToLower(written)) <= 1+len(written)/6 {
 			return "did you mean " + name + "?"
