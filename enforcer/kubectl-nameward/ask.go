@@ -39,7 +39,7 @@ func (c *cluster) end(p party) (end, error) {
 			return e, err
 		}
 		if e.addresses = e.service.Addresses; len(e.addresses) == 0 {
-			return e, fmt.Errorf("Service %s has no address of its own; ask about a pod behind it", p.service)
+			return e, fmt.Errorf("the Service %s has no address of its own; ask about a pod behind it", p.service)
 		}
 	case p.name != "":
 		e.name = p.name

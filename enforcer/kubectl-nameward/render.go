@@ -133,6 +133,8 @@ func (g *group) pattern() string {
 		return ""
 	case len(*g.Patterns) == 0:
 		return "no rule of the pod has " + g.Peer
+	case g.Verdict == deny && g.Rule == "":
+		return strings.Join(*g.Patterns, ", ") + ", in a rule for other ports"
 	}
 	return strings.Join(*g.Patterns, ", ")
 }
