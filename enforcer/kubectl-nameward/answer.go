@@ -58,6 +58,16 @@ type judgement struct {
 	// Address is the peer's, Port the destination's.
 	Address string `json:"address"`
 	Port    uint16 `json:"port,omitempty"`
+	reason
+	// WouldDeny is set where something on trial denies what passes (P23).
+	WouldDeny *reason `json:"wouldDeny,omitempty"`
+	// Patterns are those of the pod's rules that the name matches, whether or
+	// not the rule is for the port. Nil where the question is about no name.
+	Patterns *[]string `json:"patterns,omitempty"`
+}
+
+// reason is why a verdict is as it is.
+type reason struct {
 	// Tier is empty where no policy can touch the connection.
 	Tier string `json:"tier,omitempty"`
 	// Policy and Rule are those that decided.
@@ -66,10 +76,7 @@ type judgement struct {
 	RuleIndex *int         `json:"ruleIndex,omitempty"`
 	// IsolatedBy is why the pod needs a rule that allows it, and has none.
 	IsolatedBy []policyPlace `json:"isolatedBy,omitempty"`
-	// Patterns are those of the pod's rules that the name matches, whether or
-	// not the rule is for the port. Nil where the question is about no name.
-	Patterns *[]string `json:"patterns,omitempty"`
-	Why      string    `json:"why"`
+	Why        string        `json:"why"`
 }
 
 func (j *judgement) preposition() string {
@@ -100,6 +107,14 @@ func (p policyPlace) ref() string {
 }
 
 func (p policyPlace) place() string { return p.File + ":" + strconv.Itoa(p.Line) }
+
+// policies are those that the verdict comes from.
+func (r *reason) policies() []policyPlace {
+	if r.Policy != nil {
+		return []policyPlace{*r.Policy}
+	}
+	return r.IsolatedBy
+}
 
 func (p policyPlace) String() string { return p.ref() + " (" + p.place() + ")" }
 

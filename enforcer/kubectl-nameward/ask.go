@@ -153,21 +153,32 @@ func (w *way) receivers(a netip.Addr) []receiver {
 	if w.to.pod != nil {
 		return []receiver{{w.to.pod, a, w.port}}
 	}
-	if w.to.service == nil {
-		return nil
-	}
 	var found []receiver
-	for _, p := range w.to.service.Ports {
-		if p.Port != w.port || p.Protocol != uint8(w.protocol) {
-			continue
-		}
-		for _, b := range p.Backends {
-			if pod := w.podAt(b.Addr); pod != nil && b.Addr.Is4() == a.Is4() {
-				found = append(found, receiver{pod, b.Addr, b.Port})
-			}
+	for _, b := range w.backends(a) {
+		if pod := w.podAt(b.Addr); pod != nil {
+			found = append(found, receiver{pod, b.Addr, b.Port})
 		}
 	}
 	return found
+}
+
+// backends are those behind the Service at the address, as the pod's node
+// knows them: some Services stay on the node.
+func (w *way) backends(a netip.Addr) []policy.Backend {
+	if w.to.service == nil {
+		return nil
+	}
+	s := w.to.service
+	if w.from.pod != nil {
+		s = w.serviceOn(w.from.pod.Node, s)
+	}
+	var found []policy.Backend
+	for _, p := range s.Ports {
+		if p.Port == w.port && p.Protocol == uint8(w.protocol) {
+			found = append(found, p.Backends...)
+		}
+	}
+	return slices.DeleteFunc(found, func(b policy.Backend) bool { return b.Addr.Is4() != a.Is4() })
 }
 
 // paths judges every way that a packet may take.
@@ -259,6 +270,11 @@ func (w *way) assumptions() []string {
 	}
 	if w.to.name != "" && w.to.service != nil {
 		all = append(all, fmt.Sprintf("%s is the name of Service %s/%s; its address is not learnt from DNS", w.to.name, w.to.service.Namespace, w.to.service.Name))
+	}
+	for _, a := range w.to.addresses {
+		if w.to.service != nil && len(w.backends(a)) == 0 {
+			all = append(all, fmt.Sprintf("%s has no backends for %s port %d in the manifests, and is judged as any address", a, w.protocol, w.port))
+		}
 	}
 	for _, e := range []end{w.from, w.to} {
 		if w.nameless[e.pod] {

@@ -19,24 +19,28 @@ type cluster struct {
 	homeless, nameless map[*policy.Pod]bool
 	// views are made when a pod of the node is first asked about.
 	views map[string]*view
+	// warn is told once of each part of a policy that is closed; told is of
+	// what.
+	warn func(string)
+	told map[string]bool
 }
 
 // view is what one node's enforcer gives to the kernel.
 type view struct {
 	world    *policy.World
 	compiled *policy.Compiled
-	// tables are those of compiled with the rows of every name asked about.
+	// tables are those of compiled, and the rows of every name asked about.
 	tables policy.Tables
 }
 
 // newCluster puts pods that are on no node on the given one, if any: where
 // nothing is scheduled, as in a folder under version control, all pods are
 // such. Without a name they are on a node of their own, whose name is "".
-func newCluster(s *manifests.Snapshot, base manifests.Settings, node string) *cluster {
+func newCluster(s *manifests.Snapshot, base manifests.Settings, node string, warn func(string)) *cluster {
 	c := &cluster{
 		snapshot: s, base: base,
 		homeless: map[*policy.Pod]bool{}, nameless: map[*policy.Pod]bool{},
-		views: map[string]*view{},
+		views: map[string]*view{}, warn: warn, told: map[string]bool{},
 	}
 	next := firstMadeUp
 	for _, p := range s.Pods {
@@ -51,6 +55,10 @@ func newCluster(s *manifests.Snapshot, base manifests.Settings, node string) *cl
 			c.nameless[&made] = true
 		}
 		c.pods = append(c.pods, &made)
+	}
+	for _, p := range s.Problems {
+		warn(p.String())
+		c.told[complaint(p.Problem)] = true
 	}
 	return c
 }
@@ -67,32 +75,25 @@ func (c *cluster) view(node string) *view {
 	w := c.snapshot.World(node, c.base)
 	w.Pods = c.pods
 	v := &view{world: w, compiled: policy.Compile(w)}
-	v.tables = withOwnRows(v.compiled.Tables)
+	v.tables = *v.compiled.Tables
+	v.tables.NameRows = map[policy.RowKey]policy.Precedence{}
 	c.views[node] = v
+	for _, p := range v.compiled.Problems {
+		text := p.Reason
+		if p.Policy != (policy.PolicyRef{}) {
+			text = c.policy(p.Policy).place() + ": " + p.String()
+		}
+		if !c.told[complaint(p)] && !c.told[text] {
+			c.warn(text)
+		}
+		c.told[text] = true
+	}
 	return v
 }
 
-// problems are the parts of policies that are closed, each with its place. The
-// compiler tells again some of what was found when the files were read, with
-// field paths of its own: once is enough.
-func (c *cluster) problems() []string {
-	type complaint struct {
-		policy policy.PolicyRef
-		reason string
-	}
-	told := map[complaint]bool{}
-	var all []string
-	for _, p := range c.snapshot.Problems {
-		told[complaint{p.Policy, p.Reason}] = true
-		all = append(all, p.String())
-	}
-	for _, p := range c.view("").compiled.Problems {
-		if !told[complaint{p.Policy, p.Reason}] {
-			all = append(all, c.policy(p.Policy).place()+": "+p.String())
-		}
-	}
-	return all
-}
+// complaint is what the compiler tells again of what was found when the files
+// were read, with field paths of its own: once is enough.
+func complaint(p policy.Problem) string { return p.Policy.String() + "\n" + p.Reason }
 
 // pod finds a pod by name. Of several with one name, a finished one and the
 // one that took its place, the living one is meant.
@@ -143,6 +144,16 @@ func (c *cluster) service(namespace, name string) (*policy.Service, error) {
 		names = append(names, s.Namespace+"/"+s.Name)
 	}
 	return nil, fmt.Errorf("no Service %s/%s in the manifests; %s", namespace, name, suggest(names, namespace+"/"+name))
+}
+
+// serviceOn is the Service as the node sees it.
+func (c *cluster) serviceOn(node string, s *policy.Service) *policy.Service {
+	for _, seen := range c.view(node).world.Services {
+		if seen.Namespace == s.Namespace && seen.Name == s.Name {
+			return seen
+		}
+	}
+	return s
 }
 
 func (c *cluster) serviceAt(a netip.Addr) *policy.Service {

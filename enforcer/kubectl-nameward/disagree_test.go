@@ -9,8 +9,8 @@ import (
 	"github.com/nameward/nameward/enforcer/policy"
 )
 
-// S2: an answer is given only where the tables and the rules agree. What they
-// may differ in is the rule they name of a union that a grant is part of.
+// S2: an answer is given only where the tables and the rules agree, down to the
+// rule; of a Service's backends, each may tell of another.
 func TestAgreement(t *testing.T) {
 	object := policy.PolicyRef{Group: "networking.k8s.io", Kind: "NetworkPolicy", Namespace: "app", Name: "web"}
 	rule := func(index int) policy.RuleRef {
@@ -31,32 +31,32 @@ func TestAgreement(t *testing.T) {
 		sentence string
 		tables   ruling
 		rules    policy.Decision
-		names    []string
+		service  bool
 		want     string // "" is agreement
 	}{
 		{"the same rule of the same tier is agreement",
-			tables(policy.Deny, policy.TierAdmin, rule(1)), rules(policy.Deny, policy.TierAdmin, rule(1)), nil, ""},
+			tables(policy.Deny, policy.TierAdmin, rule(1)), rules(policy.Deny, policy.TierAdmin, rule(1)), false, ""},
 		{"another verdict is a defect",
-			tables(policy.Allow, policy.TierAdmin, rule(1)), rules(policy.Deny, policy.TierAdmin, rule(1)), nil, "say allow in tier admin, but the rules say deny"},
+			tables(policy.Allow, policy.TierAdmin, rule(1)), rules(policy.Deny, policy.TierAdmin, rule(1)), false, "say allow in tier admin, but the rules say deny"},
 		{"another tier is a defect",
-			tables(policy.Deny, policy.TierBaseline, rule(1)), rules(policy.Deny, policy.TierAdmin, rule(1)), nil, "say deny in tier baseline"},
+			tables(policy.Deny, policy.TierBaseline, rule(1)), rules(policy.Deny, policy.TierAdmin, rule(1)), false, "say deny in tier baseline"},
 		{"another rule is a defect",
-			tables(policy.Deny, policy.TierAdmin, rule(1)), rules(policy.Deny, policy.TierAdmin, rule(2)), nil, "decide by"},
+			tables(policy.Deny, policy.TierAdmin, rule(1)), rules(policy.Deny, policy.TierAdmin, rule(2)), false, "decide by"},
 		{"a rule of the tables alone is a defect",
-			tables(policy.Deny, policy.TierNetworkPolicy, rule(1)), rules(policy.Deny, policy.TierNetworkPolicy, none), nil, "decide by"},
+			tables(policy.Deny, policy.TierNetworkPolicy, rule(1)), rules(policy.Deny, policy.TierNetworkPolicy, none), false, "decide by"},
 		{"a rule of the reading alone is a defect",
-			tables(policy.Deny, policy.TierNetworkPolicy, none), rules(policy.Deny, policy.TierNetworkPolicy, rule(1)), nil, "decide by"},
+			tables(policy.Deny, policy.TierNetworkPolicy, none), rules(policy.Deny, policy.TierNetworkPolicy, rule(1)), false, "decide by"},
 		{"a collision of hashes is a defect to report",
-			tables(policy.Deny, policy.TierAdmin, policy.RuleRef{Closed: true}), rules(policy.Deny, policy.TierAdmin, none), nil, "decide by"},
-		{"with a name, another rule of the NetworkPolicy tier is agreement",
-			tables(policy.Allow, policy.TierNetworkPolicy, rule(1)), rules(policy.Allow, policy.TierNetworkPolicy, rule(2)), []string{"example.com"}, ""},
-		{"with a name, another rule of the Admin tier is a defect",
-			tables(policy.Allow, policy.TierAdmin, rule(1)), rules(policy.Allow, policy.TierAdmin, rule(2)), []string{"example.com"}, "decide by"},
+			tables(policy.Deny, policy.TierAdmin, policy.RuleRef{Closed: true}), rules(policy.Deny, policy.TierAdmin, none), false, "decide by"},
+		{"of a Service, another backend may be told of",
+			tables(policy.Deny, policy.TierAdmin, rule(1)), rules(policy.Deny, policy.TierDefault, none), true, ""},
+		{"of a Service, another verdict is a defect all the same",
+			tables(policy.Allow, policy.TierAdmin, rule(1)), rules(policy.Deny, policy.TierDefault, none), true, "say allow in tier admin"},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
-			flow := policy.Flow{Direction: policy.Egress, Pod: &policy.Pod{}, Peer: netip.MustParseAddr("192.0.2.1"), Names: test.names}
+			flow := policy.Flow{Direction: policy.Egress, Pod: &policy.Pod{}, Peer: netip.MustParseAddr("192.0.2.1")}
 			got := ""
-			if err := agree(flow, test.tables, test.rules); err != nil {
+			if err := agree(flow, test.tables, test.rules, test.service); err != nil {
 				got = err.Error()
 			}
 			if !strings.Contains(got, test.want) || (got == "") != (test.want == "") {

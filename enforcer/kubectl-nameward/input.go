@@ -44,10 +44,8 @@ func (i *input) load(stderr io.Writer) (*cluster, error) {
 	if err := checkNode(i.node, snapshot.Nodes); err != nil {
 		return nil, usageError{fmt.Errorf("--node: %w", err)}
 	}
-	c := newCluster(snapshot, base, i.node)
-	for _, p := range c.problems() {
-		fmt.Fprintf(stderr, "warning: %s\n", p)
-	}
+	c := newCluster(snapshot, base, i.node, func(text string) { fmt.Fprintf(stderr, "warning: %s\n", text) })
+	c.view(i.node) // a look at every policy, whatever is asked
 	return c, nil
 }
 

@@ -44,7 +44,7 @@ func (r report) junit() ([]byte, error) {
 			entry := junitCase{Class: f.File, Name: c.Name}
 			if !c.Ok {
 				suite.Failures++
-				entry.Failure = &junitFailure{c.reason() + c.others(), "policy", strings.Join(c.Failures, "\n")}
+				entry.Failure = &junitFailure{c.reason(), "policy", strings.Join(c.Failures, "\n")}
 			}
 			suite.Cases = append(suite.Cases, entry)
 		}

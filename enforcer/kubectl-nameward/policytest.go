@@ -143,21 +143,27 @@ func (r report) text() string {
 
 // text is one line, with the first pair that is not as expected.
 func (o outcome) text() string {
-	at := fmt.Sprintf("%s:%d", o.File, o.Line)
-	if o.Ok {
-		return fmt.Sprintf("ok    %s  %s", at, o.Name)
+	text := fmt.Sprintf("%s:%d  %s", o.File, o.Line, o.Name)
+	switch {
+	case !o.Ok:
+		return "FAIL  " + text + ": " + o.reason()
+	case len(o.WouldDeny) > 0:
+		return "ok    " + text + ": would be denied (audit): " + o.first(o.WouldDeny)
 	}
-	return fmt.Sprintf("FAIL  %s  %s: %s%s", at, o.Name, o.reason(), o.others())
+	return "ok    " + text
 }
 
-// reason is the first failure, without what the name says already.
-func (o outcome) reason() string { return strings.TrimPrefix(o.Failures[0], o.Name+": ") }
+// reason is why the case has failed.
+func (o outcome) reason() string { return o.first(o.Failures) }
 
-func (o outcome) others() string {
-	if len(o.Failures) == 1 {
-		return ""
+// first gives the first of what is said of pairs, without what the name of the
+// case says already.
+func (o outcome) first(said []string) string {
+	text := strings.TrimPrefix(said[0], o.Name+": ")
+	if len(said) == 1 {
+		return text
 	}
-	return fmt.Sprintf(" (and %d more of %d pairs)", len(o.Failures)-1, len(o.Connections))
+	return fmt.Sprintf("%s (and %d more of %d pairs)", text, len(said)-1, len(o.Connections))
 }
 
 func writeJUnit(file string, r report) error {

@@ -60,7 +60,11 @@ func (a answer) title() string {
 // text tells each judgement once, with all addresses for which it is the same.
 func (a answer) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", a.title(), words[a.Verdict])
+	trial := ""
+	if a.trial() != "" {
+		trial = ", would be denied (audit)"
+	}
+	fmt.Fprintf(&b, "%s: %s%s\n", a.title(), words[a.Verdict], trial)
 	for _, g := range a.groups() {
 		b.WriteString("\n" + g.text())
 	}
@@ -123,6 +127,9 @@ func (g *group) text() string {
 	}
 	line("pattern", g.pattern())
 	line("why", g.Why)
+	if g.WouldDeny != nil {
+		line("audit", "would be denied (audit): "+g.WouldDeny.told())
+	}
 	return b.String()
 }
 

@@ -16,7 +16,10 @@ type outcome struct {
 	// Got is mixed where pairs, or ways of one pair, differ.
 	Got verdict `json:"got"`
 	// Failures says for each pair that is not as expected why.
-	Failures    []string `json:"failures,omitempty"`
+	Failures []string `json:"failures,omitempty"`
+	// WouldDeny says for each pair that passes, but would not if nothing were
+	// on trial, why (P23).
+	WouldDeny   []string `json:"wouldDeny,omitempty"`
 	Connections []answer `json:"connections"`
 }
 
@@ -80,6 +83,9 @@ func (c *cluster) test(t testCase) (outcome, error) {
 		if why := t.failure(a); why != "" {
 			out.Failures = append(out.Failures, why)
 		}
+		if why := a.trial(); why != "" {
+			out.WouldDeny = append(out.WouldDeny, a.title()+": "+why)
+		}
 		out.Connections = append(out.Connections, a)
 	}
 	out.Got = unite(out.Connections, func(a answer) verdict { return a.Verdict })
@@ -119,11 +125,7 @@ func (p path) deciding() []judgement {
 
 // asExpected says whether a judgement comes from where it should.
 func (t testCase) asExpected(j judgement) bool {
-	policies := slices.Clone(j.IsolatedBy)
-	if j.Policy != nil {
-		policies = append(policies, *j.Policy)
-	}
-	byPolicy := slices.ContainsFunc(policies, func(p policyPlace) bool { return p.is(t.policy) })
+	byPolicy := slices.ContainsFunc(j.policies(), func(p policyPlace) bool { return p.is(t.policy) })
 	return (t.tier == "" || t.tier == j.Tier) &&
 		(t.policy == "" || byPolicy) &&
 		(t.rule == "" || t.rule == j.Rule)
@@ -146,26 +148,40 @@ func (t testCase) by() string {
 	return text
 }
 
-// tell gives the reasons, each with the places of the policies in it.
+// tell gives the reasons.
 func tell(all []judgement) string {
 	var texts []string
 	for _, j := range all {
-		places := slices.Clone(j.IsolatedBy)
-		if j.Policy != nil {
-			places = append(places, *j.Policy)
-		}
-		text := fmt.Sprintf("%s of %s %s %s: %s", j.Direction, j.Pod, j.preposition(), j.Address, j.Why)
-		for i, p := range places {
-			separator := ", "
-			if i == 0 {
-				separator = " ("
-			}
-			text += separator + p.place()
-		}
-		if len(places) > 0 {
-			text += ")"
-		}
-		texts = append(texts, text)
+		texts = append(texts, j.about(j.reason))
 	}
 	return strings.Join(texts, "; ")
+}
+
+// about is a reason of the judgement as a phrase.
+func (j *judgement) about(r reason) string {
+	return fmt.Sprintf("%s of %s %s %s: %s", j.Direction, j.Pod, j.preposition(), j.Address, r.told())
+}
+
+// told is the sentence with the places of the policies in it.
+func (r *reason) told() string {
+	var places []string
+	for _, p := range r.policies() {
+		places = append(places, p.place())
+	}
+	if len(places) == 0 {
+		return r.Why
+	}
+	return fmt.Sprintf("%s (%s)", r.Why, strings.Join(places, ", "))
+}
+
+// trial gives the first denial that is only reported, or "" (P23).
+func (a answer) trial() string {
+	for _, p := range a.Paths {
+		for _, j := range p.Judgements {
+			if j.WouldDeny != nil {
+				return j.about(*j.WouldDeny)
+			}
+		}
+	}
+	return ""
 }
