@@ -95,21 +95,16 @@ func (c *cluster) view(node string) *view {
 // were read, with field paths of its own: once is enough.
 func complaint(p policy.Problem) string { return p.Policy.String() + "\n" + p.Reason }
 
-// pod finds a pod by name. Of several with one name, a finished one and the
-// one that took its place, the living one is meant.
+// pod finds a pod by name.
 func (c *cluster) pod(namespace, name string) (*policy.Pod, error) {
-	var found *policy.Pod
 	var names []string
 	for _, p := range c.pods {
-		names = append(names, p.Ref.Namespace+"/"+p.Ref.Name)
-		if p.Ref.Namespace == namespace && p.Ref.Name == name && (found == nil || found.Finished) {
-			found = p
+		if p.Ref.Namespace == namespace && p.Ref.Name == name {
+			return p, nil
 		}
+		names = append(names, p.Ref.Namespace+"/"+p.Ref.Name)
 	}
-	if found == nil {
-		return nil, fmt.Errorf("no pod %s/%s in the manifests; %s", namespace, name, suggest(names, namespace+"/"+name))
-	}
-	return found, nil
+	return nil, fmt.Errorf("no pod %s/%s in the manifests; %s", namespace, name, suggest(names, namespace+"/"+name))
 }
 
 // podAt finds the pod that has the address. A hostNetwork pod's is its node's.
