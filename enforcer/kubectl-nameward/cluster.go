@@ -19,8 +19,8 @@ type cluster struct {
 	homeless, nameless map[*policy.Pod]bool
 	// views are made when a pod of the node is first asked about.
 	views map[string]*view
-	// warn is told once of each part of a policy that is closed; told is of
-	// what.
+	// warn is told of each part of a policy that is closed; told is of what
+	// the views have told, most of which each of them finds.
 	warn func(string)
 	told map[string]bool
 }
@@ -58,7 +58,6 @@ func newCluster(s *manifests.Snapshot, base manifests.Settings, node string, war
 	}
 	for _, p := range s.Problems {
 		warn(p.String())
-		c.told[complaint(p.Problem)] = true
 	}
 	return c
 }
@@ -83,17 +82,13 @@ func (c *cluster) view(node string) *view {
 		if p.Policy != (policy.PolicyRef{}) {
 			text = c.policy(p.Policy).place() + ": " + p.String()
 		}
-		if !c.told[complaint(p)] && !c.told[text] {
+		if !c.told[text] {
 			c.warn(text)
 		}
 		c.told[text] = true
 	}
 	return v
 }
-
-// complaint is what the compiler tells again of what was found when the files
-// were read, with field paths of its own: once is enough.
-func complaint(p policy.Problem) string { return p.Policy.String() + "\n" + p.Reason }
 
 // pod finds a pod by name.
 func (c *cluster) pod(namespace, name string) (*policy.Pod, error) {
