@@ -12,18 +12,20 @@ import (
 
 	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
 // input is the flags that say what to judge by: what the enforcer is told by
 // flags of the same names.
 type input struct {
-	manifests, verdict, node string
-	clusterDNS               []string
+	manifests, verdict, mode, node string
+	clusterDNS                     []string
 }
 
 func (i *input) register(f *pflag.FlagSet) {
 	f.StringVarP(&i.manifests, "manifests", "f", "", "folder of Kubernetes manifests: pods, namespaces, nodes, services, policies (required)")
 	f.StringVar(&i.verdict, "default", "deny", "deny or allow where no policy decides; the manifests' settings override it")
+	f.StringVar(&i.mode, "mode", "enforce", "enforce or audit, which lets pass what is denied and tells of it; settings and annotations in the manifests override it")
 	f.StringSliceVar(&i.clusterDNS, "cluster-dns", nil, "addresses that pods with name rules may ask on port 53 (comma-separated); the manifests' settings override it")
 	f.StringVar(&i.node, "node", "", "node of the pods that are on none in the manifests, with its default and addresses")
 }
@@ -58,6 +60,10 @@ func (i *input) settings() (manifests.Settings, error) {
 		settings.Default = policy.Allow
 	default:
 		return settings, fmt.Errorf("--default: %q: want deny or allow", i.verdict)
+	}
+	var err error
+	if settings.Mode, err = convert.ParseMode(i.mode); err != nil {
+		return settings, fmt.Errorf("--mode: %w", err)
 	}
 	for _, text := range i.clusterDNS {
 		addr, err := netip.ParseAddr(strings.TrimSpace(text))
