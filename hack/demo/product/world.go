@@ -16,6 +16,9 @@ func (p *Product) writeWorld() error {
 		serviceObject("kube-system", "kube-dns", scene.ClusterDNS),
 		serviceObject("kube-system", "kube-dns-hold-off", scene.HastyDNS)}
 	namespaces := map[string]bool{"kube-system": true}
+	for _, family := range scene.Families {
+		objects = append(objects, sliceObject(p.scene.Pods.Backend, family))
+	}
 	for _, pod := range p.scene.Pods.All() {
 		namespaces[pod.Namespace] = true
 		objects = append(objects, podObject(pod))
@@ -121,4 +124,26 @@ spec:
     - protocol: TCP
       port: 80
 `, namespace, name, address.V4, address.V6)
+}
+
+// sliceObject says what is behind Service backend at its address of a family.
+func sliceObject(backend *scene.Pod, family scene.Family) string {
+	return fmt.Sprintf(`apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  namespace: %s
+  name: backend-%[6]s
+  labels:
+    kubernetes.io/service-name: backend
+addressType: %[2]s
+endpoints:
+  - addresses:
+      - "%[3]s"
+    conditions:
+      ready: true
+    nodeName: %[4]s
+ports:
+  - protocol: TCP
+    port: %[5]d
+`, backend.Namespace, family, backend.Address.Of(family), NodeName, scene.BackendPort, strings.ToLower(family.String()))
 }

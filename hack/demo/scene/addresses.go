@@ -85,8 +85,8 @@ const (
 	dnsPort = 53
 	// HTTPPort is where outside servers and the Service backend listen.
 	HTTPPort = 80
-	// backendPort is where the pod behind the Service really listens.
-	backendPort = 8080
+	// BackendPort is where the pod behind the Service really listens.
+	BackendPort = 8080
 )
 
 // Target is what a pod wants to reach: a name, and the address that it has, so

@@ -54,7 +54,7 @@ func New(prefix string) (_ *Scene, err error) {
 	if err := s.Node.Do(serviceAddresses); err != nil {
 		return nil, err
 	}
-	server, err := serveHTTP(s.Pods.Backend.net, backendPort)
+	server, err := serveHTTP(s.Pods.Backend.net, BackendPort)
 	if err != nil {
 		return nil, fmt.Errorf("serve HTTP in pod backend: %w", err)
 	}

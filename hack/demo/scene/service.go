@@ -51,7 +51,7 @@ func translate(service, backend netip.Addr) []expr.Any {
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
 		&expr.Cmp{Register: 1, Op: expr.CmpOpEq, Data: binaryutil.BigEndian.PutUint16(HTTPPort)},
 		&expr.Immediate{Register: 1, Data: backend.AsSlice()},
-		&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(backendPort)},
+		&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(BackendPort)},
 		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(protocol), RegAddrMin: 1, RegProtoMin: 2},
 	}
 }
