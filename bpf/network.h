@@ -168,6 +168,10 @@ __noinline int ipv6_extensions(struct __sk_buff *skb, struct packet *packet)
 			return 0;
 		if (packet->fragment == LATER_FRAGMENT)
 			return 0; // what follows is payload
+		// A later fragment does not say how far in the transport header
+		// is, and could rewrite it behind options that nobody fragments.
+		if (packet->fragment == FIRST_FRAGMENT)
+			return DROP_EXTENSION_HEADERS;
 		if (bpf_skb_load_bytes(skb, packet->transport, &extension, sizeof(extension)))
 			return DROP_TRUNCATED;
 		packet->protocol = extension.next;

@@ -13,7 +13,7 @@ var reasonText = [KernelReasonREASONS]struct{ label, sentence string }{
 	KernelReasonDROP_VLAN:                {"vlan", "VLAN-tagged frame"},
 	KernelReasonDROP_BAD_HEADER:          {"bad-header", "header fields contradict each other"},
 	KernelReasonDROP_SOURCE_ROUTE:        {"source-route", "source-routed packet"},
-	KernelReasonDROP_EXTENSION_HEADERS:   {"extension-headers", "too many IPv6 extension headers"},
+	KernelReasonDROP_EXTENSION_HEADERS:   {"extension-headers", "too many IPv6 extension headers, or some inside a fragment"},
 	KernelReasonDROP_MAPPED_ADDRESS:      {"mapped-address", "IPv4-mapped address in an IPv6 header"},
 	KernelReasonDROP_FRAGMENT_UNKNOWN:    {"fragment-unknown", "fragment of a datagram that was not allowed or not seen"},
 	KernelReasonDROP_FRAGMENT_TINY:       {"fragment-tiny", "first fragment without its transport header"},
