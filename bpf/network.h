@@ -211,8 +211,11 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 offset, struc
 	packet->protocol = ip->nexthdr;
 	packet->hop_limit = ip->hop_limit;
 	packet->transport = offset + sizeof(*ip);
-	// Zero: a jumbogram (RFC 2675), which is what BIG TCP makes.
-	packet->end = length ? packet->transport + length : skb->len;
+	// Without a length a jumbogram (RFC 2675), which is what BIG TCP makes;
+	// else nothing is there (ip6_rcv_core in net/ipv6/ip6_input.c).
+	packet->end = packet->transport + length;
+	if (!length && (packet->protocol == IPPROTO_HOPOPTS || skb->gso_size))
+		packet->end = skb->len;
 	packet->fragment = WHOLE;
 	packet->fragment_offset = 0;
 	__builtin_memcpy(&packet->source, &ip->saddr, sizeof(packet->source));
