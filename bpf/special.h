@@ -159,6 +159,9 @@ static __always_inline int is_self(const struct endpoint *endpoint, const struct
 	return same(&packet->source, &endpoint->own[0]) || same(&packet->source, &endpoint->own[1]);
 }
 
+// What an error quotes at least behind the IP header (RFC 792).
+#define QUOTED_BYTES 8
+
 // The pod's side of the packet that an error quotes; 0 where it quotes none. An
 // error goes to the source of the packet it quotes (RFC 1122, 3.2.2): a pod must
 // not send what it likes to anybody by quoting a connection with somebody else,
@@ -176,6 +179,13 @@ __noinline int quoted_flow(struct __sk_buff *skb, const struct packet *error, __
 	if (quoted.fragment == LATER_FRAGMENT || is_icmp_error(&quoted))
 		return 0;
 	if (!same(&quoted.source, &error->destination))
+		return 0;
+	// The pod is no router: what it sends an error about was sent to it. The
+	// table does not tell, another pod may have a connection like this one.
+	if (direction == EGRESS && !same(&quoted.destination, &error->source))
+		return 0;
+	// Behind the error's own end its receiver reads nothing.
+	if (quoted.transport + QUOTED_BYTES > error->end)
 		return 0;
 	flow_of(&quoted, INGRESS + EGRESS - direction, flow);
 	return 1;
