@@ -22,7 +22,7 @@
 #define MLD_HOP_LIMIT 1
 
 // A solicitation or advertisement: 24 bytes, a link-layer address and a nonce
-// (RFC 4861, RFC 3971).
+// (RFC 4861, RFC 3971). Extension headers count: they carry data as well.
 #define ND_NEIGHBOUR_BYTES 40
 
 static __always_inline int on_link(const union address *address)
@@ -42,7 +42,7 @@ static __always_inline int stays(const struct packet *packet, int neighbours, __
 	if (on_link(&packet->destination))
 		return 1;
 	return neighbours && packet->destination.byte[0] != 0xff &&
-	       packet->end - packet->transport <= ND_NEIGHBOUR_BYTES;
+	       packet->end - sizeof(struct ethhdr) - sizeof(struct ipv6hdr) <= ND_NEIGHBOUR_BYTES;
 }
 
 // Neighbour discovery and multicast listeners (D4); pods play the host's part
