@@ -58,7 +58,9 @@ func oddTags() []oddRow {
 		for _, c := range chains {
 			p := f.tcp(openPort)
 			p.Link.Tags = c.tags
-			rows = append(rows, row(fmt.Sprintf("%s before %s", c.name, f.name), step(drops("vlan"), p)))
+			back := turned(p)
+			rows = append(rows, row(fmt.Sprintf("%s before %s", c.name, f.name), step(drops("vlan"), p)),
+				row(fmt.Sprintf("%s before %s, inward", c.name, f.name), inward(drops("vlan"), back)))
 		}
 	}
 	arp := wire.Packet{From: four.pod, To: four.peer, Segment: make([]byte, 8)}
