@@ -15,6 +15,7 @@ const (
 	ProtocolIPv6        = 41
 	ProtocolRouting     = 43
 	ProtocolFragment    = 44
+	ProtocolGRE         = 47
 	ProtocolESP         = 50
 	ProtocolAH          = 51
 	ProtocolICMPv6      = 58

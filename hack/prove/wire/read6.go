@@ -32,9 +32,16 @@ func (r *Reading) read6(b []byte, quoted bool) {
 	length := int(binary.BigEndian.Uint16(b[4:]))
 	if length == 0 && r.Protocol == ProtocolHopByHop {
 		length = jumbo(b) // RFC 2675
-		if length < 0 {
+		switch {
+		case length < 0:
 			// Linux asks for no option and takes all that arrived.
 			r.odd("no length, and no jumbo option with one")
+			length = len(b) - 40
+		case length <= 65535:
+			r.odd("a jumbogram that needs no option")
+		}
+		if length > len(b)-40 {
+			r.odd("a jumbogram of which not all arrived")
 			length = len(b) - 40
 		}
 	} else if jumbo(b) >= 0 {
@@ -66,6 +73,8 @@ func (r *Reading) addresses6() {
 	}
 }
 
+const jumboOption = 0xc2
+
 // jumbo is the length that a jumbo payload option right behind the IPv6 header
 // gives, or -1.
 func jumbo(b []byte) int {
@@ -80,7 +89,7 @@ func jumbo(b []byte) int {
 		if len(options) < 2 || int(options[1])+2 > len(options) {
 			return -1
 		}
-		if options[0] == 0xc2 && options[1] == 4 {
+		if options[0] == jumboOption && options[1] == 4 {
 			return int(binary.BigEndian.Uint32(options[2:]))
 		}
 		options = options[int(options[1])+2:]
@@ -179,7 +188,7 @@ func (r *Reading) options6(options []byte) {
 		} else {
 			padding = 0
 			count++
-			if options[0]>>6 != 0 {
+			if options[0]>>6 != 0 && options[0] != jumboOption {
 				r.odd("an IPv6 option to be refused where it is not known")
 			}
 		}

@@ -22,6 +22,8 @@ func (r *Reading) transport(b []byte, quoted bool) {
 	case ProtocolICMP, ProtocolICMPv6:
 		if r.To.Is4() == (r.Protocol == ProtocolICMP) {
 			r.icmp(b, whole)
+		} else {
+			r.odd("ICMP of the other family")
 		}
 	}
 	if whole && r.Protocol != ProtocolUDP && r.Fate == Read && !r.soundSegment(b) {
