@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -63,7 +64,32 @@ func newCable(t *testing.T, mtu int) *cable {
 	}))
 	c.ends = map[policy.Direction]*cableEnd{policy.Ingress: c.end(cableInterface, oddPeer, oddPod, podMAC)}
 	c.inside(c.pod, func() { c.ends[policy.Egress] = c.end("eth0", oddPod, oddPeer, peerMAC) })
+	for direction := range c.ends {
+		for _, f := range families {
+			c.awaitCarrier(direction, f)
+		}
+	}
 	return c
+}
+
+// awaitCarrier: an interface that was up before its other end carries only when
+// the kernel has looked after it (net/core/link_watch.c), and says of nothing
+// that it lost it before.
+func (c *cable) awaitCarrier(direction policy.Direction, f family) {
+	c.t.Helper()
+	hello := ending(direction, f, "hello")
+	fd := c.ends[opposite(direction)].udp[listening(f, openPort)]
+	for began := time.Now(); time.Since(began) < patience; {
+		c.ends[direction].send(c.t, hello)
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			c.t.Fatal(err)
+		}
+		if waiting(c.t, fd) > 0 {
+			return
+		}
+	}
+	c.t.Fatalf("%v %s: the cable carries nothing", direction, f.name)
 }
 
 // quiet: no duplicate address detection, no asking for routers.

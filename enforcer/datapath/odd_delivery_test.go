@@ -25,15 +25,8 @@ func (c *cable) send(t testing.TB, r oddRow) map[policy.Direction][]delivery {
 		got[s.direction] = nil
 	}
 	for direction := range got {
-		end := wire.UDP(on(oddPod.four, endPort), on(oddPeer.four, openPort), r.sentence)
-		receiver := c.ends[policy.Ingress] // who sends that way is at that end
-		end.Link = wire.Link{From: podMAC, To: peerMAC}
-		if direction == policy.Ingress {
-			end = wire.UDP(on(oddPeer.four, endPort), on(oddPod.four, openPort), r.sentence)
-			end.Link = wire.Link{From: peerMAC, To: podMAC}
-			receiver = c.ends[policy.Egress]
-		}
-		c.ends[direction].send(t, end.Frame())
+		end, receiver := ending(direction, four, r.sentence), c.ends[opposite(direction)]
+		c.ends[direction].send(t, end)
 		receiver.awaitEnd(t, r.sentence)
 		got[direction] = receiver.drain(t)
 		if len(got) > 1 {
@@ -41,6 +34,21 @@ func (c *cable) send(t testing.TB, r oddRow) map[policy.Direction][]delivery {
 		}
 	}
 	return got
+}
+
+func opposite(d policy.Direction) policy.Direction { return policy.Ingress + policy.Egress - d }
+
+// ending is a datagram to the open port, the last of what goes that way.
+func ending(direction policy.Direction, f family, text string) []byte {
+	from, to := f.pod, f.peer
+	link := wire.Link{From: podMAC, To: peerMAC}
+	if direction == policy.Ingress {
+		from, to = f.peer, f.pod
+		link = wire.Link{From: peerMAC, To: podMAC}
+	}
+	p := wire.UDP(on(from, endPort), on(to, openPort), text)
+	p.Link = link
+	return p.Frame()
 }
 
 // onCable are the rows that an interface carries: no super-packets, which need

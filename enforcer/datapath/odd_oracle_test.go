@@ -148,7 +148,7 @@ func talkOf(direction policy.Direction, r wire.Reading) (conversation, bool) {
 	c.peerPort, c.podPort = r.Identifier, r.Identifier
 	c.asker = direction
 	if r.Type == answers {
-		c.asker = policy.Ingress + policy.Egress - direction
+		c.asker = opposite(direction)
 	}
 	return c, true
 }
@@ -162,7 +162,7 @@ func (o *oracle) related(direction policy.Direction, r wire.Reading) bool {
 	if q.Fate == wire.Piece && q.Offset > 0 || direction == policy.Egress && q.To != r.From {
 		return false
 	}
-	talk, has := talkOf(policy.Ingress+policy.Egress-direction, *q)
+	talk, has := talkOf(opposite(direction), *q)
 	return has && o.opened[talk]
 }
 

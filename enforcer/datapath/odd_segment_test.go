@@ -70,6 +70,7 @@ func oddSegments() []oddRow {
 	return append(rows,
 		row("ICMPv6 in IPv4", step(asDenied, wire.Bare(four.pod, four.peer, wire.ProtocolICMPv6, []byte{135, 0, 0, 0, 0, 0, 0, 0}))),
 		row("ICMP in IPv6", step(asDenied, wire.Bare(six.pod, six.peer, wire.ProtocolICMP, []byte{8, 0, 0, 0, 0, 0, 0, 0}))),
+		row("ICMP in IPv6, without its header", step(drops("truncated"), wire.Bare(six.pod, six.peer, wire.ProtocolICMP, nil))),
 		row("port 0", step(asDenied, four.udp(0)), step(asDenied, four.tcp(0))))
 }
 

@@ -206,9 +206,7 @@ func TestDatagramsUncut(t *testing.T) {
 			forgetConnections(t, d, c.pod.id)
 			before := counts(t, d)
 			c.inside(c.pod, func() { sendUncut(t, f, port, size, datagrams) })
-			last := wire.UDP(on(four.pod, endPort), on(four.peer, openPort), end)
-			last.Link = wire.Link{From: podMAC, To: peerMAC}
-			c.ends[policy.Egress].send(t, last.Frame())
+			c.ends[policy.Egress].send(t, ending(policy.Egress, four, end))
 			got := receiver.awaitEnd(t, end)
 			got += waiting(t, receiver.udp[listening(f, port)])
 			if got != want {
