@@ -165,14 +165,16 @@ __noinline int ipv6_extensions(struct __sk_buff *skb, struct packet *packet)
 
 		if (protocol != IPPROTO_HOPOPTS && protocol != IPPROTO_DSTOPTS &&
 		    protocol != IPPROTO_ROUTING && protocol != IPPROTO_FRAGMENT && protocol != IPPROTO_AH)
-			return 0;
+			return packet->transport > packet->end ? DROP_TRUNCATED : 0;
 		if (packet->fragment == LATER_FRAGMENT)
 			return 0; // what follows is payload
 		// A later fragment does not say how far in the transport header
 		// is, and could rewrite it behind options that nobody fragments.
 		if (packet->fragment == FIRST_FRAGMENT)
 			return DROP_EXTENSION_HEADERS;
-		if (bpf_skb_load_bytes(skb, packet->transport, &extension, sizeof(extension)))
+		// What is behind the packet's own end its receiver does not see.
+		if (packet->transport + sizeof(extension) > packet->end ||
+		    bpf_skb_load_bytes(skb, packet->transport, &extension, sizeof(extension)))
 			return DROP_TRUNCATED;
 		packet->protocol = extension.next;
 		if (protocol == IPPROTO_FRAGMENT) {

@@ -85,6 +85,9 @@ func oddChainEnds() []oddRow {
 		row("an extension header longer than the packet", step(drops("truncated"), extended(six.udp(openPort), long))),
 		row("an authentication header longer than the packet", step(drops("truncated"), extended(six.udp(openPort),
 			wire.Extension{Number: wire.ProtocolAH, Header: []byte{0, 255, 0, 0, 0, 0, 0, 0}}))),
+		row("options that end behind the packet, and nothing after",
+			step(drops("truncated"), extended(wire.Bare(six.pod, six.peer, wire.ProtocolNone, make([]byte, 100)), wire.Padded(64)).
+				With(wire.PayloadLength(60)))),
 		row("no header at all", step(asDenied, wire.Bare(six.pod, six.peer, wire.ProtocolNone, nil))),
 		row("no next header, and bytes that read like an open port",
 			step(asDenied, wire.Bare(six.pod, six.peer, wire.ProtocolNone, six.tcp(openPort).Segment))),
