@@ -125,7 +125,7 @@ static __always_inline judgement judge_transport(struct __sk_buff *skb, const st
 	judgement = known(skb, endpoint, table, passage);
 	if (judgement)
 		return judgement;
-	if (is_self(endpoint, packet))
+	if (passage->direction == EGRESS && is_self(endpoint, packet))
 		return judged(PASS_SELF, NO_RULE);
 	if (is_icmp_error(packet) &&
 	    related(skb, endpoint, table, packet, passage->direction, passage->epoch))

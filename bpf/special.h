@@ -149,7 +149,9 @@ static __always_inline int same(const union address *a, const union address *b)
 	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
 }
 
-// P19. That both fields hold one address proves nothing: a pod may forge them.
+// P19. That both fields hold one address proves nothing: a pod may forge them, and
+// so may whoever sends to it, which is why nobody asks on the way in. What a pod
+// sends to itself never comes out.
 static __always_inline int is_self(const struct endpoint *endpoint, const struct packet *packet)
 {
 	union address none = {};

@@ -206,15 +206,16 @@ func TestLocalNode(t *testing.T) {
 	k.expect(out, between(out, node4, tcp, 443), KernelReasonDROP_ADMIN)
 }
 
-// TestSelf: a pod's own address is never policed (P19), and no other passes as
-// its own: a pod that can forge packets would write one address into both
-// fields, and be past its policy.
+// TestSelf: a pod may reach its own address (P19), and no other passes as its
+// own: a pod that can forge packets would write one address into both fields,
+// and be past its policy. Nor does anybody who sends to the pod pass as itself.
 func TestSelf(t *testing.T) {
 	k := load(t)
 	k.change(isolated)
 	k.expect(out, between(out, pod4, tcp, 443), KernelReasonPASS_SELF)
 	k.expect(out, between(out, pod6, udp, 443), KernelReasonPASS_SELF)
-	k.expect(in, between(in, pod6, udp, 443), KernelReasonPASS_SELF)
+	k.expect(in, v6(ip6(pod6, pod6, udp, udpHeader(40000, 8443))), KernelReasonDROP_NETWORK_POLICY)
+	k.expect(in, v4(ip4(pod4, pod4, tcp, nil, tcpHeader(40000, 8443, syn))), KernelReasonDROP_NETWORK_POLICY)
 	for _, d := range []KernelDirection{out, in} {
 		k.expect(d, v4(ip4(far4, far4, udp, nil, udpHeader(40000, 443))), KernelReasonDROP_NETWORK_POLICY)
 		k.expect(d, v6(ip6(far6, far6, udp, udpHeader(40000, 443))), KernelReasonDROP_NETWORK_POLICY)

@@ -121,8 +121,8 @@ func oddAddresses() []oddRow {
 	rows := []oddRow{
 		row("from the pod to itself, IPv4", step(own, wire.UDP(on(four.pod, 7), on(four.pod, 7), ""))),
 		row("from the pod to itself, IPv6", step(own, wire.UDP(on(six.pod, 7), on(six.pod, 7), ""))),
-		row("as if from the pod to itself, inward, IPv4", inward(own, wire.UDP(on(four.pod, 7), on(four.pod, shutPort), ""))),
-		row("as if from the pod to itself, inward, IPv6", inward(own, wire.UDP(on(six.pod, 7), on(six.pod, shutPort), ""))),
+		row("as if from the pod to itself, inward, IPv4", inward(asDenied, wire.UDP(on(four.pod, 7), on(four.pod, shutPort), ""))),
+		row("as if from the pod to itself, inward, IPv6", inward(asDenied, wire.UDP(on(six.pod, 7), on(six.pod, shutPort), ""))),
 		row("from the peer to the peer (land)", step(asDenied, wire.TCP(on(four.peer, 81), on(four.peer, 81), wire.SYN))),
 		row("from nobody to nobody, IPv4", step(asDenied, from("0.0.0.0", to("0.0.0.0")))),
 		row("from nobody to nobody, IPv6", step(asDenied, from("::", to("::")))),

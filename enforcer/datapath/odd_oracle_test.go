@@ -95,14 +95,10 @@ func (o *oracle) allows(direction policy.Direction, r wire.Reading) bool {
 	return policy.Evaluate(o.world, f).Verdict == policy.Allow
 }
 
-// spoofed: its peer is the pod itself, but it is not from the pod to itself (P19).
-// The programs judge it by the policies, the evaluator does not see it.
+// spoofed: it leaves for the pod itself, but not from there (P19). The programs
+// judge it by the policies, the evaluator does not see it.
 func (o *oracle) spoofed(direction policy.Direction, r wire.Reading) bool {
-	peer := r.To
-	if direction == policy.Ingress {
-		peer = r.From
-	}
-	return r.From != r.To && slices.Contains(o.world.Pods[0].Addresses, peer)
+	return direction == policy.Egress && r.From != r.To && slices.Contains(o.world.Pods[0].Addresses, r.To)
 }
 
 // mustPass: no receiver would refuse it but for a checksum, of which the

@@ -14,7 +14,7 @@ import (
 // judge gives the verdict of the tables, and checks it against the rules.
 func (c *cluster) judge(f policy.Flow, peer string) (judgement, error) {
 	v := c.view(f.Pod.Node)
-	decision := policy.Evaluate(v.world, f)
+	decision := policy.Evaluate(v.world, inside(f))
 	j := judgement{
 		Verdict: verdictOf(decision.Verdict), Direction: f.Direction.String(),
 		Pod: f.Pod.Ref.Namespace + "/" + f.Pod.Ref.Name, Node: f.Pod.Node,
@@ -46,6 +46,15 @@ func (c *cluster) judge(f policy.Flow, peer string) (judgement, error) {
 // (P16, P17), and those of a pod to itself (P19).
 func unpoliced(f policy.Flow) bool {
 	return f.Pod.HostNetwork || f.Pod.Finished || slices.Contains(f.Pod.Addresses, f.Peer)
+}
+
+// inside sees a pod's connection to itself as it is: it goes out and never comes
+// in. What does come in with the pod's own address was sent by somebody else.
+func inside(f policy.Flow) policy.Flow {
+	if slices.Contains(f.Pod.Addresses, f.Peer) {
+		f.Direction = policy.Egress
+	}
+	return f
 }
 
 // query is a flow as the tables are asked about it.

@@ -139,7 +139,7 @@ func (v *view) untouched() (Decision, bool) {
 		return Decision{Verdict: Allow, Why: "pods on the host network are not policed"}, true
 	case f.Pod.Finished:
 		return Decision{Verdict: Allow, Why: "the pod has finished"}, true
-	case holds(f.Pod.Addresses, f.Peer):
+	case f.Direction == Egress && holds(f.Pod.Addresses, f.Peer):
 		return Decision{Verdict: Allow, Why: "a pod's traffic to itself is not policed"}, true
 	case f.Direction == Ingress && holds(v.world.LocalAddresses, f.Peer):
 		return Decision{Verdict: Allow, Why: "a pod's own node may always reach it"}, true

@@ -24,8 +24,8 @@ type Ruling struct {
 // Judge decides one packet that belongs to no known connection, step by step
 // as the kernel program does. Port is the destination port, and zero for
 // protocols without ports. Names is the class of the pod's grant for the peer,
-// or zero. A pod's traffic to its own addresses never gets here (P19): that is
-// for the caller to know.
+// or zero. What a pod sends to its own addresses never gets here (P19): that
+// is for the caller to know.
 func (t *Tables) Judge(ep EndpointID, d Direction, peer netip.Addr, protocol uint8, port uint16, names ClassID) Ruling {
 	e, ok := t.Endpoints[ep]
 	if !ok {

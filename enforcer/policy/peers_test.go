@@ -107,6 +107,10 @@ func TestNodesAndSelf(t *testing.T) {
 	if got := Evaluate(w, self.flow(t, w)); got.Verdict != Allow {
 		t.Errorf("P19: a pod's own address: got %+v, want allow", got)
 	}
+	forged := packet{sentence: "P19", direction: Ingress, peer: "fd00::1"}
+	if got := Evaluate(w, forged.flow(t, w)); got.Verdict != Deny {
+		t.Errorf("P19: who sends to a pod as if he were the pod: got %+v, want deny", got)
+	}
 }
 
 // P16, P21: finished pods leave at once, and what has their address is new.

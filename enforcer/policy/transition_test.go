@@ -138,7 +138,7 @@ func (j *journey) drawFlows(t *rapid.T, a, b *Compiled) {
 		}
 		for range 10 {
 			f := drawFlow(t, p)
-			if slices.Contains(p.Addresses, f.Peer) {
+			if f.Direction == Egress && slices.Contains(p.Addresses, f.Peer) {
 				continue
 			}
 			patterns := append(granted(a.Tables.Endpoints[ep], f.Names), granted(b.Tables.Endpoints[ep], f.Names)...)
