@@ -72,7 +72,6 @@ var laxities = []struct{ refusal, meaning string }{
 	{`^metadata.namespace: Required`, "as for kubectl, the namespace default"},
 	{`^metadata.labels`, "nobody reads the labels of a policy"},
 	{`[sS]elector: Required value`, "a missing selector is an empty one: all pods, all namespaces"},
-	{`^spec.priority: Required value`, "a missing priority is 0"},
 	{`must be of type object: "null"`, "an item that is null is an empty one, as for the built-in kinds"},
 	{`(protocols|ports) in body should have at least 1 items`, "an empty list of ports is none: all ports"},
 	{`(tcp|udp|sctp) in body should have at least 1 properties`, "every port of the protocol, as the API's text says"},
