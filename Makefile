@@ -26,6 +26,12 @@ bench: build ## measure, each figure against its baseline in the same run (root)
 	go build -trimpath -o bin/bench ./hack/bench
 	bin/bench -coredns bin/coredns -enforcer bin/enforcer $(ARGS)
 
+BUDGET ?= 60s
+.PHONY: prove
+prove: ## prove verdicts on random clusters, BUDGET=60s for each proof (root); SEED=, ONLY= see a failure again
+	go build -trimpath -o bin/prove ./hack/prove
+	bin/prove -budget $(BUDGET) -seed $(or $(SEED),0) -only '$(ONLY)' $(ARGS)
+
 .PHONY: kernels
 kernels: ## run the kernel's tests on older Linux, emulated (Debian: qemu-system-x86 busybox-static cpio xz-utils)
 	for release in 6.1 6.12; do hack/vm/run $$release; done

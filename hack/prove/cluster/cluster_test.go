@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"k8s.io/apimachinery/pkg/labels"
+	"pgregory.net/rapid"
+
+	"github.com/nameward/nameward/enforcer/manifests"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// The text of a cluster, read as users' text is, is the World that the proofs
+// go by (P1).
+func TestTextIsTheWorld(t *testing.T) {
+	dir := t.TempDir()
+	rapid.Check(t, func(t *rapid.T) {
+		c := Draw(t)
+		if chance(t, "changed", 2) {
+			c, _ = c.Change(t)
+		}
+		readable(c)
+		text := c.YAML()
+		if err := os.WriteFile(filepath.Join(dir, "cluster.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		snapshot, err := manifests.Load(dir)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		got := snapshot.World(Here, manifests.Settings{Default: policy.Deny})
+		got.AuditNamespaces = nil
+		got.LocalAddresses = append(slices.Clone(got.LocalAddresses), c.Local...)
+		want := c.World()
+		want.AuditNamespaces = nil
+		if diff := cmp.Diff(want, got, same...); diff != "" {
+			t.Fatalf("the World of the text differs (-objects +text):\n%s\n%s", diff, text)
+		}
+	})
+}
+
+// readable takes out what the reader of manifests does not read: what is behind
+// Services, and modes.
+func readable(c *Cluster) {
+	c.Services = nil
+	for _, n := range c.Namespaces {
+		n.Annotations = nil
+	}
+	for _, p := range c.Policies {
+		p.Object.SetAnnotations(nil)
+	}
+	if c.Settings != nil {
+		delete(c.Settings.Data, "mode")
+	}
+}
+
+var same = []cmp.Option{
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmp.Comparer(func(a, b labels.Selector) bool {
+		return a == nil && b == nil || a != nil && b != nil && a.String() == b.String()
+	}),
+	cmp.Comparer(func(a, b labels.Set) bool { return maps.Equal(a, b) }),
+	cmpopts.SortSlices(func(a, b *policy.Pod) bool { return a.Ref.UID < b.Ref.UID }),
+}

@@ -1,0 +1,139 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"pgregory.net/rapid"
+
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// Service is a Service, the slices that say what is behind it, and what they
+// are converted to (P22).
+type Service struct {
+	Object *corev1.Service
+	Slices []*discoveryv1.EndpointSlice
+	model  *policy.Service
+}
+
+// mostServices is how many Services a cluster has; each has its addresses,
+// which CIDRs of the pools cover.
+const mostServices = 2
+
+var serviceAddrs = [mostServices][]netip.Addr{addrs("10.0.0.9", "fd00::9"), addrs("203.0.113.8", "2001:db8::7")}
+
+func drawServices(t *rapid.T) []*Service {
+	var all []*Service
+	for i := range mostServices {
+		if chance(t, "service", 2) {
+			all = append(all, drawService(t, i))
+		}
+	}
+	return all
+}
+
+func drawService(t *rapid.T, i int) *Service {
+	meta := metav1.ObjectMeta{Name: fmt.Sprintf("s%d", i), Namespace: "a"}
+	s := &Service{Object: &corev1.Service{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: meta}}
+	for _, a := range serviceAddrs[i] {
+		if !chance(t, "without this family", 4) {
+			s.Object.Spec.ClusterIPs = append(s.Object.Spec.ClusterIPs, a.String())
+		}
+	}
+	if len(s.Object.Spec.ClusterIPs) == 0 {
+		s.Object.Spec.ClusterIPs = []string{corev1.ClusterIPNone}
+	}
+	s.Object.Spec.ClusterIP = s.Object.Spec.ClusterIPs[0]
+	if chance(t, "session affinity", 4) {
+		s.Object.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
+	}
+	for n := range count(t, "service ports", 1, 3) {
+		p := corev1.ServicePort{
+			Name: fmt.Sprintf("p%d", n), Port: pick(t, "port", portPool),
+			Protocol: pick(t, "protocol", []corev1.Protocol{"TCP", "TCP", "UDP", "SCTP"}), TargetPort: intstr.FromInt32(1),
+		}
+		if !slices.ContainsFunc(s.Object.Spec.Ports, func(o corev1.ServicePort) bool { return o.Port == p.Port && o.Protocol == p.Protocol }) {
+			s.Object.Spec.Ports = append(s.Object.Spec.Ports, p)
+		}
+	}
+	for n := range count(t, "slices", 0, 3) {
+		s.Slices = append(s.Slices, drawSlice(t, s.Object, n))
+	}
+	s.model = convertService(s.Object, s.Slices)
+	return s
+}
+
+func drawSlice(t *rapid.T, of *corev1.Service, n int) *discoveryv1.EndpointSlice {
+	o := &discoveryv1.EndpointSlice{
+		TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: fmt.Sprintf("%s-%d", of.Name, n), Namespace: of.Namespace,
+			Labels: map[string]string{discoveryv1.LabelServiceName: of.Name},
+		},
+		AddressType: pick(t, "family", []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}),
+	}
+	for _, p := range of.Spec.Ports {
+		number := pick(t, "target", portPool)
+		o.Ports = append(o.Ports, discoveryv1.EndpointPort{Name: &p.Name, Protocol: &p.Protocol, Port: &number})
+	}
+	var family []netip.Addr
+	for _, a := range Peers {
+		if a.Is4() == (o.AddressType == discoveryv1.AddressTypeIPv4) && a.IsGlobalUnicast() && !a.IsLoopback() && !isServiceAddr(a) {
+			family = append(family, a)
+		}
+	}
+	for _, a := range rapid.SliceOfNDistinct(rapid.SampledFrom(family), 0, 3, rapid.ID[netip.Addr]).Draw(t, "endpoints") {
+		ready := true
+		o.Endpoints = append(o.Endpoints, discoveryv1.Endpoint{
+			Addresses: []string{a.String()}, Conditions: discoveryv1.EndpointConditions{Ready: &ready},
+		})
+	}
+	return o
+}
+
+func isServiceAddr(a netip.Addr) bool {
+	return slices.ContainsFunc(serviceAddrs[:], func(all []netip.Addr) bool { return slices.Contains(all, a) })
+}
+
+func convertService(o *corev1.Service, all []*discoveryv1.EndpointSlice) *policy.Service {
+	s := &policy.Service{Namespace: o.Namespace, Name: o.Name}
+	for _, ip := range o.Spec.ClusterIPs {
+		if a, err := netip.ParseAddr(ip); err == nil {
+			s.Addresses = append(s.Addresses, a)
+		}
+	}
+	for _, p := range o.Spec.Ports {
+		port := policy.ServicePort{Protocol: protocols[p.Protocol], Port: uint16(p.Port)}
+		for _, slice := range all {
+			port.Backends = append(port.Backends, backends(slice, p.Name)...)
+		}
+		slices.SortFunc(port.Backends, func(a, b policy.Backend) int {
+			return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Port, b.Port))
+		})
+		port.Backends = slices.Compact(port.Backends)
+		s.Ports = append(s.Ports, port)
+	}
+	return s
+}
+
+func backends(s *discoveryv1.EndpointSlice, port string) []policy.Backend {
+	var found []policy.Backend
+	for _, p := range s.Ports {
+		if *p.Name != port {
+			continue
+		}
+		for _, e := range s.Endpoints {
+			for _, a := range e.Addresses {
+				found = append(found, policy.Backend{Addr: netip.MustParseAddr(a), Port: uint16(*p.Port)})
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+
+	"pgregory.net/rapid"
+
+	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/hack/prove/cluster"
+	"github.com/nameward/nameward/hack/prove/kernel"
+	"github.com/nameward/nameward/hack/prove/search"
+)
+
+const tablesName = "tables"
+
+// packetsPerCluster balances drawing and compiling against judging.
+const packetsPerCluster = 300
+
+// tables proves that compiled tables say what the rules say, down to the rule,
+// and that the tables that follow on others are those of a fresh compile.
+func tables(t *rapid.T, c *search.Case) {
+	one := cluster.Draw(t)
+	compiled := policy.Compile(one.World())
+	agree(t, c, one, compiled, "")
+	for range rapid.IntRange(0, 2).Draw(t, "changes") {
+		next, what := one.Change(t)
+		story := one.YAML() + "\n# then: " + strings.Join(what, ", ") + "\n"
+		w := next.World()
+		followed, fresh := compiled.Next(w), policy.Compile(w)
+		if !reflect.DeepEqual(followed.Tables, fresh.Tables) {
+			c.Fail(t, "Next gives other tables than Compile",
+				story+next.YAML()+fmt.Sprintf("\nNext:    %+v\nCompile: %+v\n", followed.Tables, fresh.Tables))
+		}
+		agree(t, c, next, followed, story)
+		one, compiled = next, followed
+	}
+}
+
+// agree compares the tables with the rules for packets of the cluster.
+func agree(t *rapid.T, c *search.Case, cl *cluster.Cluster, compiled *policy.Compiled, before string) {
+	w := cl.World()
+	packets := cl.Packets(drawRandom(t), packetsPerCluster)
+	if f, ok := c.Focus.(cluster.Packet); ok {
+		packets = []cluster.Packet{f}
+	}
+	for _, p := range packets {
+		flow, ok := p.Flow(w)
+		if !ok || slices.Contains(flow.Pod.Addresses, p.Peer) {
+			continue // P19 comes before the tables
+		}
+		c.Judged++
+		for _, audit := range []bool{false, true} {
+			if wrong := compare(compiled, w, flow, audit); wrong != "" {
+				c.Focus = p
+				c.Fail(t, "tables and rules differ", before+cl.YAML()+"\npacket: "+p.String()+"\n"+wrong)
+			}
+		}
+	}
+}
+
+// drawRandom gives what packets are drawn from, thousands of them at a price
+// that drawing each as a part of the case would not have.
+func drawRandom(t *rapid.T) *rand.Rand {
+	return rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "packets"), 0))
+}
+
+// compare says where the tables and the rules differ about one flow, or "";
+// with audit about what would be, were everything in force (P23).
+func compare(compiled *policy.Compiled, w *policy.World, f policy.Flow, audit bool) string {
+	want, got, on := policy.Evaluate(w, f), judge(compiled, f, audit), ""
+	if audit {
+		want, on = policy.EvaluateAudit(w, f), " (with what is on trial)"
+	}
+	// Of several backends of a Service any denied one may be told of.
+	service := isService(w, f)
+	if got.Verdict != want.Verdict || got.Tier != want.Tier && !service {
+		return fmt.Sprintf("tables%s: %v in tier %v\nrules: %v in tier %v: %s\n", on, got.Verdict, got.Tier, want.Verdict, want.Tier, want.Why)
+	}
+	if service {
+		return ""
+	}
+	if !got.Rule {
+		if want.Rule != "" {
+			return fmt.Sprintf("tables%s: no rule\nrules: %v %s\n", on, want.Policy, want.Rule)
+		}
+		return ""
+	}
+	ref, ok := compiled.Explain(got.List, got.Index)
+	if !ok {
+		return fmt.Sprintf("tables%s: nothing explains %+v\nrules: %v %s\n", on, got, want.Policy, want.Rule)
+	}
+	if ref.Policy != want.Policy || ref.Rule() != want.Rule {
+		return fmt.Sprintf("tables%s: %v\nrules: %v %s\n", on, ref, want.Policy, want.Rule)
+	}
+	return ""
+}
+
+// judge asks the tables with the grant that the flow's names make.
+func judge(compiled *policy.Compiled, f policy.Flow, audit bool) policy.Ruling {
+	ep := policy.EndpointOf(f.Pod.Ref.UID)
+	tables := *compiled.Tables
+	patterns := kernel.Granted(tables.Endpoints[ep], f.Names)
+	tables.NameRows = compiled.NameRows(ep, patterns)
+	ask := tables.Judge
+	if audit {
+		ask = tables.Audit
+	}
+	return ask(ep, f.Direction, f.Peer, f.Protocol, f.Port, compiled.NameClass(patterns))
+}
+
+// isService says whether the flow goes to a Service that leads somewhere.
+func isService(w *policy.World, f policy.Flow) bool {
+	if f.Direction != policy.Egress {
+		return false
+	}
+	for _, s := range w.Services {
+		if !slices.Contains(s.Addresses, f.Peer) {
+			continue
+		}
+		for _, p := range s.Ports {
+			if p.Protocol == f.Protocol && p.Port == f.Port && slices.ContainsFunc(p.Backends, func(b policy.Backend) bool {
+				return b.Addr.Is4() == f.Peer.Is4()
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
