@@ -201,13 +201,15 @@ func (d *Datapath) admit(t *policy.Tables) error {
 		}
 		p, err := d.newPod(id, e.Pod)
 		if err != nil {
-			return errors.Join(fmt.Errorf("pod %s/%s: %w", e.Pod.Namespace, e.Pod.Name, err), d.discard(fresh))
+			d.discard(fresh)
+			return fmt.Errorf("pod %s/%s: %w", e.Pod.Namespace, e.Pod.Name, err)
 		}
 		fresh = append(fresh, p)
 		places = append(places, func() error { return p.place(d.programs, view(id, p.slot, e, t)) })
 	}
 	if err := together(places...); err != nil {
-		return errors.Join(err, d.discard(fresh))
+		d.discard(fresh)
+		return err
 	}
 	for _, p := range fresh {
 		d.pods[p.id] = p
@@ -215,14 +217,13 @@ func (d *Datapath) admit(t *policy.Tables) error {
 	return nil
 }
 
-// discard undoes newPod; what is pinned stays for the next attempt.
-func (d *Datapath) discard(fresh []*pod) error {
-	var errs []error
+// discard undoes newPod and, at the next chance, what place has written; what is
+// pinned stays for the next attempt.
+func (d *Datapath) discard(fresh []*pod) {
 	for _, p := range fresh {
-		d.slots.release(p.slot)
-		errs = append(errs, p.connections.Close(), p.grants.Close())
+		p.dir = ""
+		d.leaving = append(d.leaving, p)
 	}
-	return errors.Join(errs...)
 }
 
 // removeGone removes pods that are no more, those of a predecessor included.
@@ -230,10 +231,16 @@ func (d *Datapath) removeGone(t *policy.Tables) error {
 	var errs []error
 	for id, p := range d.pods {
 		if _, ok := t.Endpoints[id]; !ok {
-			<-d.settled
-			errs = append(errs, d.remove(p))
+			delete(d.pods, id)
+			d.leaving = append(d.leaving, p)
 		}
 	}
+	d.leaving = slices.DeleteFunc(d.leaving, func(p *pod) bool {
+		<-d.settled
+		err := d.remove(p)
+		errs = append(errs, err)
+		return err == nil
+	})
 	pinned, err := d.state.pinnedPods()
 	errs = append(errs, err)
 	for _, id := range pinned {

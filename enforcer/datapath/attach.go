@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -163,10 +164,14 @@ func (a *attachment) replace(s side, program *ebpf.Program) error {
 
 // at gives the pod that is attached to the interface, or nil.
 func (d *Datapath) at(ifindex int) *pod {
+	is := func(p *pod) bool { return p.ifindex == ifindex }
 	for _, p := range d.pods {
-		if p.ifindex == ifindex {
+		if is(p) {
 			return p
 		}
+	}
+	if i := slices.IndexFunc(d.leaving, is); i >= 0 {
+		return d.leaving[i]
 	}
 	return nil
 }

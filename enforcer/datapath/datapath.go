@@ -63,7 +63,9 @@ type Datapath struct {
 	state    *state
 	programs *programs // nil before the first Apply
 	pods     map[policy.EndpointID]*pod
-	slots    *slots
+	// leaving are pods that are no more, but not yet out of the kernel.
+	leaving []*pod
+	slots   *slots
 	// settled is closed when no packet can be in a view of an endpoint that
 	// was current before the last switch.
 	settled chan struct{}
@@ -109,6 +111,9 @@ func (d *Datapath) Close() error {
 	var errs []error
 	for _, p := range d.pods {
 		errs = append(errs, p.close(d.cfg.Pin != ""))
+	}
+	for _, p := range d.leaving {
+		errs = append(errs, p.close(false))
 	}
 	if d.programs != nil {
 		errs = append(errs, d.programs.close())

@@ -152,28 +152,43 @@ func drop(table *ebpf.Map, slot uint32) error {
 }
 
 // remove takes the filters off and forgets everything about the pod, so that
-// nothing is left to a successor with the same address (P16).
+// nothing is left to a successor with the same address (P16). On error it can be
+// called again, and the pod's slot is not given to another (D10).
 func (d *Datapath) remove(p *pod) error {
-	var errs []error
-	for s, a := range p.attachments {
-		errs = append(errs, a.detach(s))
+	if err := d.withdraw(p); err != nil {
+		return fmt.Errorf("remove pod %s/%s: %w", p.ref.Namespace, p.ref.Name, err)
 	}
-	if p.ifindex != 0 {
-		errs = append(errs, d.slots.leave(d.programs, p.ifindex))
-	}
-	errs = append(errs, d.cfg.once("endpoints", func() error { return d.programs.Endpoints.Put(p.slot, bpf.KernelViews{}) }))
-	errs = append(errs, together(
-		func() error { return drop(d.programs.Connections, p.slot) },
-		func() error { return drop(d.programs.Grants, p.slot) },
-	))
-	errs = append(errs, p.connections.Close(), p.grants.Close())
+	errs := []error{p.connections.Close(), p.grants.Close()}
 	d.slots.release(p.slot)
-	delete(d.pods, p.id)
-	if p.dir != "" {
+	if _, back := d.pods[p.id]; p.dir != "" && !back {
 		errs = append(errs, os.RemoveAll(p.dir))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("remove pod %s/%s: %w", p.ref.Namespace, p.ref.Name, err)
+		d.cfg.Log.Error("let go of a pod that is removed", "pod", p.ref.Name, "err", err)
 	}
 	return nil
+}
+
+// withdraw takes the pod out of the kernel.
+func (d *Datapath) withdraw(p *pod) error {
+	for s, a := range p.attachments {
+		if err := a.detach(s); err != nil {
+			return err
+		}
+		delete(p.attachments, s)
+	}
+	if p.ifindex != 0 {
+		if err := d.slots.leave(d.programs, p.ifindex); err != nil {
+			return err
+		}
+		p.ifindex = 0
+	}
+	none := bpf.KernelViews{}
+	if err := d.cfg.write("endpoints", func() error { return d.programs.Endpoints.Put(p.slot, none) }); err != nil {
+		return err
+	}
+	return together(
+		func() error { return drop(d.programs.Connections, p.slot) },
+		func() error { return drop(d.programs.Grants, p.slot) },
+	)
 }
