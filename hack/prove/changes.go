@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -43,7 +44,12 @@ func throughChanges(n *kernel.Node) search.Property {
 		j.must(n.Teach(j.world, at.Lessons))
 		for range rapid.IntRange(1, 6).Draw(t, "changes") {
 			next, what := j.cluster.Change(t)
-			refusals := rapid.SampledFrom([]int32{0, 0, 0, 1, 4, 13, 13}).Draw(t, "refusals in a row")
+			refusals := rapid.SampledFrom([]int32{0, 0, 1, 4, 13, 13, 13}).Draw(t, "refusals in a row")
+			if refusals > attempts && rapid.Bool().Draw(t, "overtaken") {
+				later, then := next.Change(t)
+				j.overtake(next, later, strings.Join(what, ", "), strings.Join(then, ", "), refusals)
+				continue
+			}
 			j.step(next, strings.Join(what, ", "), refusals)
 		}
 		j.compare()
@@ -78,9 +84,38 @@ func (j *journey) fail(what, tale string) {
 // packets before each write.
 func (j *journey) step(next *cluster.Cluster, what string, refusals int32) {
 	j.told += fmt.Sprintf("\n# then: %s; writes refused in a row: %d\n%s", what, refusals, next.YAML())
-	from, w := j.world, next.World()
-	probes := j.probes(next, from, w)
-	j.apply(w, probes, refusals)
+	w := next.World()
+	probes := j.probes(next, w)
+	compiled := j.n.Compiled().Next(w)
+	err, refused := j.attempt(w, compiled, probes, refusals)
+	if refused {
+		err, _ = j.attempt(w, compiled, probes, 0)
+	}
+	j.must(err)
+	j.arrive(next, w, probes)
+}
+
+// overtake begins a change that the kernel refuses half way, and goes on to
+// another from there.
+func (j *journey) overtake(next, later *cluster.Cluster, what, then string, refusals int32) {
+	j.told += fmt.Sprintf("\n# then: %s; writes refused in a row: %d\n%s\n# if refused then: %s\n%s",
+		what, refusals, next.YAML(), then, later.YAML())
+	w, last := next.World(), later.World()
+	probes := j.probes(next, w)
+	err, refused := j.attempt(w, j.n.Compiled().Next(w), probes, refusals)
+	if !refused {
+		j.must(err)
+		j.arrive(next, w, probes)
+		return
+	}
+	probes = j.overtaken(later, w, last)
+	err, _ = j.attempt(last, j.n.Compiled().Next(last), probes, 0)
+	j.must(err)
+	j.arrive(later, last, probes)
+}
+
+// arrive looks at all packets where a change is complete.
+func (j *journey) arrive(next *cluster.Cluster, w *policy.World, probes []*probe) {
 	j.cluster, j.world = next, w
 	for _, p := range probes {
 		p.turned = true
@@ -94,15 +129,19 @@ func (j *journey) step(next *cluster.Cluster, what string, refusals int32) {
 	}
 }
 
-// attempts is how often a change is tried that the kernel refuses; refusals end
-// long before.
-const attempts = 20
+// attempts is how often the datapath tries a write.
+const attempts = 6
 
-func (j *journey) apply(w *policy.World, probes []*probe, refusals int32) {
-	compiled := j.n.Compiled().Next(w)
+// attempt says whether the change failed because of its refusals.
+func (j *journey) attempt(w *policy.World, compiled *policy.Compiled, probes []*probe, refusals int32) (err error, refused bool) {
 	refusal := []error{unix.ENOMEM, unix.EBUSY}[j.random.IntN(2)]
-	first := j.random.Int32N(80)
-	var writes, refused atomic.Int32
+	// Late refusals leave most behind them.
+	first, from := j.random.Int32N(60), ""
+	if j.random.IntN(2) == 0 {
+		first, from = 0, []string{"world", "world", "prefixes", "addresses", "endpoints"}[j.random.IntN(5)]
+	}
+	var begun atomic.Bool
+	var writes, told atomic.Int32
 	j.n.Before = func(table string, here bool) error {
 		at := writes.Add(1) - 1
 		// A port range is tens of thousands of writes.
@@ -111,18 +150,20 @@ func (j *journey) apply(w *policy.World, probes []*probe, refusals int32) {
 				j.look(probes[j.random.IntN(len(probes))], fmt.Sprintf("before write %d, of table %s", at, table))
 			}
 		}
-		if at < first || refused.Add(1) > refusals {
+		if from == "" || table == from {
+			begun.Store(true)
+		}
+		if at < first || !begun.Load() || told.Add(1) > refusals {
 			return nil
 		}
-		return fmt.Errorf("refused by the proof: %w", refusal)
+		return fmt.Errorf("%w: %w", errRefused, refusal)
 	}
-	err := j.n.Apply(w, compiled)
-	for tries := 1; err != nil && refused.Load() > 0 && tries < attempts; tries++ {
-		err = j.n.Apply(w, compiled)
-	}
+	err = j.n.Apply(w, compiled)
 	j.n.Before = nil
-	j.must(err)
+	return err, errors.Is(err, errRefused)
 }
+
+var errRefused = errors.New("refused by the proof")
 
 // look judges a packet. Once its pod was seen under the new policy, the old one
 // must not come back.

@@ -25,50 +25,103 @@ type probe struct {
 // turning is a pod whose packets may have been seen under its new policy.
 type turning struct{ turned bool }
 
-// probes draws packets of pods that live in both Worlds.
-func (j *journey) probes(next *cluster.Cluster, from, to *policy.World) []*probe {
+// probes draws packets of pods that live before and after a change.
+func (j *journey) probes(next *cluster.Cluster, to *policy.World) []*probe {
 	var all []*probe
-	pods := map[string]*turning{}
-	between := map[string][]*policy.World{}
-	narrow := map[string]*policy.World{}
-	packets := slices.Concat(next.Packets(j.random, probesPerChange/2), j.cluster.Packets(j.random, probesPerChange/2))
-	for _, p := range packets {
+	ways := map[string]*way{}
+	for _, p := range slices.Concat(next.Packets(j.random, probesPerChange/2), j.cluster.Packets(j.random, probesPerChange/2)) {
 		p.Names = j.cluster.NamesOf(p)
-		before, was := p.Flow(from)
-		after, is := p.Flow(to)
-		if !was || !is || before.Pod.Ref.UID != after.Pod.Ref.UID {
-			continue
-		}
-		// What is a frame to itself under one list of addresses is a packet of
-		// another pair of addresses under the other.
-		if slices.Contains(before.Pod.Addresses, p.Peer) != slices.Contains(after.Pod.Addresses, p.Peer) {
+		before, after, ok := both(p, j.world, to)
+		if !ok {
 			continue
 		}
 		uid := after.Pod.Ref.UID
-		if pods[uid] == nil {
-			pods[uid] = &turning{}
-			between[uid] = meanwhile(from, to, before.Pod)
+		if ways[uid] == nil {
+			ways[uid] = &way{meanwhile: meanwhile(j.world, to, before.Pod)}
 		}
-		probe := &probe{packet: p, after: after, pod: pods[uid], service: isService(from, before) || isService(to, after)}
-		probe.old = []policy.Decision{policy.Evaluate(from, before)}
-		for _, w := range between[uid] {
-			probe.old = append(probe.old, policy.Evaluate(w, before))
+		probe := &probe{
+			packet: p, after: after, pod: &ways[uid].turning,
+			service: isService(j.world, before) || isService(to, after),
+			old:     decisions(before, append(ways[uid].meanwhile, j.world)),
+			// The entry has the patterns of the old rules until names are
+			// learnt anew under the new ones.
+			new: decisions(after, []*policy.World{j.held(to, p, uid)}),
 		}
-		// The entry has the patterns of the old rules until names are learnt
-		// anew under the new ones.
-		held := j.n.Held(uid, p.Peer)
-		key := uid + " " + p.Peer.String()
-		if len(p.Names) > 0 && narrow[key] == nil {
-			narrow[key] = namedOnly(to, held)
-		}
-		world := to
-		if len(p.Names) > 0 {
-			world = narrow[key]
-		}
-		probe.new = []policy.Decision{policy.Evaluate(world, after)}
 		all = append(all, probe)
 	}
 	return all
+}
+
+// way is how a pod goes from one policy to the next.
+type way struct {
+	turning
+	meanwhile []*policy.World
+}
+
+// overtaken draws packets of pods that live all the way to last by way of
+// middle, which the kernel has refused: it may have got anywhere on the way
+// there, and comes from there to last.
+func (j *journey) overtaken(later *cluster.Cluster, middle, last *policy.World) []*probe {
+	var all []*probe
+	ways := map[string]*way{}
+	half := map[string]*way{}
+	for _, p := range later.Packets(j.random, probesPerChange) {
+		p.Names = j.cluster.NamesOf(p)
+		before, between, ok := both(p, j.world, middle)
+		_, after, too := both(p, middle, last)
+		if !ok || !too {
+			continue
+		}
+		uid := after.Pod.Ref.UID
+		if ways[uid] == nil {
+			ways[uid] = &way{meanwhile: append(meanwhile(j.world, middle, before.Pod), meanwhile(j.world, last, before.Pod)...)}
+			half[uid] = &way{meanwhile: meanwhile(middle, last, between.Pod)}
+		}
+		old := decisions(before, append(ways[uid].meanwhile, j.world))
+		for _, w := range append(half[uid].meanwhile, middle) {
+			old = append(old, decisions(between, []*policy.World{j.held(w, p, uid)})...)
+		}
+		all = append(all, &probe{
+			// Here the old policy may come back, since what was refused is
+			// taken back first.
+			packet: p, after: after, pod: &turning{}, old: old,
+			service: isService(j.world, before) || isService(middle, between) || isService(last, after),
+			new:     decisions(after, []*policy.World{j.held(last, p, uid)}),
+		})
+	}
+	return all
+}
+
+// both gives the packet before and after a change, where its pod is the same.
+func both(p cluster.Packet, from, to *policy.World) (before, after policy.Flow, ok bool) {
+	before, was := p.Flow(from)
+	after, is := p.Flow(to)
+	if !was || !is || before.Pod.Ref.UID != after.Pod.Ref.UID {
+		return before, after, false
+	}
+	// What is a frame to itself under one list of addresses is a packet of
+	// another pair of addresses under the other.
+	return before, after, slices.Contains(before.Pod.Addresses, p.Peer) == slices.Contains(after.Pod.Addresses, p.Peer)
+}
+
+func decisions(f policy.Flow, worlds []*policy.World) []policy.Decision {
+	var all []policy.Decision
+	for _, w := range worlds {
+		if d := policy.Evaluate(w, f); !slices.ContainsFunc(all, func(o policy.Decision) bool {
+			return o.Verdict == d.Verdict && o.Tier == d.Tier
+		}) {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// held is the World as the pod's entry for the packet's peer has it.
+func (j *journey) held(w *policy.World, p cluster.Packet, uid string) *policy.World {
+	if len(p.Names) == 0 {
+		return w
+	}
+	return namedOnly(w, j.n.Held(uid, p.Peer))
 }
 
 // meanwhile gives Worlds in which the pod has the policy of from and peers,

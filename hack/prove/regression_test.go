@@ -150,6 +150,48 @@ func meets(t *testing.T, n *kernel.Node, w *policy.World, all []want) error {
 	return nil
 }
 
+// D10: what a refused write has left of a pod goes with the next attempt: of one
+// that is no more, and of a new one that then does not come.
+func TestRefusedPodLeavesNothing(t *testing.T) {
+	one := worldOf(t, podOn(0, "one", "10.0.0.1"))
+	both := worldOf(t, podOn(0, "one", "10.0.0.1")+podOn(1, "two", "10.0.0.2"))
+	for _, c := range []struct {
+		sentence        string
+		before, refused *policy.World
+		last            *policy.World
+		table           string
+	}{
+		{"a pod that goes", both, one, one, "endpoints"},
+		{"a pod that comes, and then does not", one, both, one, "connections"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			inside(t, func(n *kernel.Node) error {
+				if err := n.Apply(c.before, policy.Compile(c.before)); err != nil {
+					return err
+				}
+				n.Before = func(table string, _ bool) error {
+					if table == c.table {
+						return unix.ENOMEM
+					}
+					return nil
+				}
+				if err := n.Apply(c.refused, policy.Compile(c.refused)); err == nil {
+					t.Error("got no error from a refused write")
+				}
+				n.Before = nil
+				if err := n.Apply(c.last, policy.Compile(c.last)); err != nil {
+					return err
+				}
+				contents, err := n.Contents()
+				if got := len(contents["endpoints"]); got != 1 {
+					t.Errorf("got %d endpoints in the kernel, want 1: %v", got, contents["endpoints"])
+				}
+				return err
+			})
+		})
+	}
+}
+
 // D7, D10: an attempt that failed after its pods had the new policy is made
 // again, and the old policy does not come back meanwhile.
 func TestRefusedChangeDoesNotGoBack(t *testing.T) {

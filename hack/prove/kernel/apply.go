@@ -20,10 +20,15 @@ func (n *Node) Apply(w *policy.World, compiled *policy.Compiled) error {
 			interfaces[policy.EndpointOf(p.Ref.UID)] = p.Interface
 		}
 	}
-	n.forget(compiled)
-	if err := n.datapath.Apply(n.steps(n.compiled, compiled), interfaces); err != nil {
+	// What is tried again is the same update, as in the enforcer.
+	if n.pending != compiled {
+		n.pending, n.tried = compiled, n.steps(n.compiled, compiled)
+	}
+	if err := n.datapath.Apply(n.tried, interfaces); err != nil {
 		return err
 	}
+	n.pending, n.tried = nil, nil
+	n.forget(compiled)
 	if n.trial == nil {
 		var err error
 		if n.trial, err = n.datapath.NewTrial(); err != nil {
@@ -37,18 +42,9 @@ func (n *Node) Apply(w *policy.World, compiled *policy.Compiled) error {
 // forget drops what pods held that are no more.
 func (n *Node) forget(compiled *policy.Compiled) {
 	maps.DeleteFunc(n.held, func(h holding, _ grant) bool {
-		_, before := n.endpoint(h)
 		_, after := compiled.Tables.Endpoints[h.endpoint]
-		return !before || !after
+		return !after
 	})
-}
-
-func (n *Node) endpoint(h holding) (policy.Endpoint, bool) {
-	if n.compiled == nil {
-		return policy.Endpoint{}, false
-	}
-	e, ok := n.compiled.Tables.Endpoints[h.endpoint]
-	return e, ok
 }
 
 // steps are those of the enforcer's updates: the rows of all name classes that

@@ -32,8 +32,11 @@ type Node struct {
 	other    *datapath.Datapath
 	trial    *datapath.Trial
 	compiled *policy.Compiled
-	held     map[holding]grant
-	nonce    uint16
+	// pending is what tried brings into the kernel, which has refused it.
+	pending *policy.Compiled
+	tried   []*policy.Tables
+	held    map[holding]grant
+	nonce   uint16
 }
 
 // holding is one entry of one pod.
