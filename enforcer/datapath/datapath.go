@@ -65,7 +65,9 @@ type Datapath struct {
 	pods     map[policy.EndpointID]*pod
 	// leaving are pods that are no more, but not yet out of the kernel.
 	leaving []*pod
-	slots   *slots
+	// unfinished are the steps of an Apply that failed half way.
+	unfinished []*policy.Tables
+	slots      *slots
 	// settled is closed when no packet can be in a view of an endpoint that
 	// was current before the last switch.
 	settled chan struct{}

@@ -150,6 +150,52 @@ func meets(t *testing.T, n *kernel.Node, w *policy.World, all []want) error {
 	return nil
 }
 
+// D7, D10: a change that was refused after its pods and peers had been switched
+// is overtaken by another, on the way to which the old policy must find its peers
+// again before any pod gets it back.
+func TestOvertakenChangeIsNoMixture(t *testing.T) {
+	pods := podOn(0, "one", "10.0.0.1")
+	// 8.8.8.8 is denied by all three, though by rules for other CIDRs.
+	from := worldOf(t, pods+admin("first", "8.0.0.0/7"))
+	to := worldOf(t, pods+admin("second", "8.8.0.0/16"))
+	last := worldOf(t, pods+admin("third", "8.8.8.8/32"))
+	denied := []want{{egress("a/one", "8.8.8.8", 80), policy.Deny, policy.TierAdmin}}
+	inside(t, func(n *kernel.Node) error {
+		if err := n.Apply(from, policy.Compile(from)); err != nil {
+			return err
+		}
+		n.Before = func(table string, _ bool) error {
+			if table == "world" { // the epoch, when all is switched
+				return unix.ENOMEM
+			}
+			return nil
+		}
+		if err := n.Apply(to, policy.Compile(to)); err == nil {
+			t.Error("got no error from a refused write")
+		}
+		n.Before = func(_ string, here bool) error {
+			if !here {
+				return nil
+			}
+			return meets(t, n, last, denied)
+		}
+		if err := n.Apply(last, policy.Compile(last)); err != nil {
+			return err
+		}
+		return meets(t, n, last, denied)
+	})
+}
+
+func admin(name, cidr string) string {
+	return fmt.Sprintf(`
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: %s}
+spec: {tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{action: Deny, to: [{networks: [%s]}]}]}
+`, name, cidr)
+}
+
 // D10: what a refused write has left of a pod goes with the next attempt: of one
 // that is no more, and of a new one that then does not come.
 func TestRefusedPodLeavesNothing(t *testing.T) {
