@@ -134,9 +134,9 @@ func (c *Cluster) World() *policy.World {
 		w.Policies = append(w.Policies, c.modelOf(p))
 		imply(w, p.model.Ref.Namespace)
 	}
+	w.Services = c.services(w.Pods)
 	for _, s := range c.Services {
-		w.Services = append(w.Services, s.model)
-		imply(w, s.model.Namespace)
+		imply(w, s.Object.Namespace)
 	}
 	c.convertModes(w)
 	return w

@@ -60,11 +60,14 @@ func (c *Cluster) modelOf(p *Policy) *policy.Policy {
 // convertModes says for whose pods the node default is on trial. A World cannot
 // say "all but these", so it names the others where there are such.
 func (c *Cluster) convertModes(w *policy.World) {
-	w.AuditNamespaces = map[string]bool{}
-	all := true
+	some, all := map[string]bool{}, true
 	for name := range w.Namespaces {
-		w.AuditNamespaces[name] = nearest(c.namespaceMode(name), c.settingMode()) == audit
+		if nearest(c.namespaceMode(name), c.settingMode()) == audit {
+			some[name] = true
+		}
 		all = all && c.namespaceMode(name) != enforce
 	}
-	w.AuditDefault = all && c.settingMode() == audit
+	if w.AuditDefault = all && c.settingMode() == audit; !w.AuditDefault {
+		w.AuditNamespaces = some
+	}
 }

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,14 +12,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
-// Service is a Service, the slices that say what is behind it, and what they
-// are converted to (P22).
+// Service is a Service and the slices that say what is behind it; without any,
+// it is the pods that it selects (P22).
 type Service struct {
 	Object *corev1.Service
 	Slices []*discoveryv1.EndpointSlice
-	model  *policy.Service
 }
 
 // mostServices is how many Services a cluster has; each has its addresses,
@@ -57,17 +56,32 @@ func drawService(t *rapid.T, i int) *Service {
 	for n := range count(t, "service ports", 1, 3) {
 		p := corev1.ServicePort{
 			Name: fmt.Sprintf("p%d", n), Port: pick(t, "port", portPool),
-			Protocol: pick(t, "protocol", []corev1.Protocol{"TCP", "TCP", "UDP", "SCTP"}), TargetPort: intstr.FromInt32(1),
+			Protocol: pick(t, "protocol", []corev1.Protocol{"TCP", "TCP", "UDP", "SCTP"}), TargetPort: drawTarget(t),
 		}
 		if !slices.ContainsFunc(s.Object.Spec.Ports, func(o corev1.ServicePort) bool { return o.Port == p.Port && o.Protocol == p.Protocol }) {
 			s.Object.Spec.Ports = append(s.Object.Spec.Ports, p)
 		}
 	}
+	if chance(t, "selector", 2) {
+		s.Object.Spec.Selector = pick(t, "selects", []map[string]string{{"app": "x"}, {"app": "y"}, {"tier": "x"}})
+		if chance(t, "local", 4) {
+			local := corev1.ServiceInternalTrafficPolicyLocal
+			s.Object.Spec.InternalTrafficPolicy = &local
+		}
+		return s
+	}
 	for n := range count(t, "slices", 0, 3) {
 		s.Slices = append(s.Slices, drawSlice(t, s.Object, n))
 	}
-	s.model = convertService(s.Object, s.Slices)
 	return s
+}
+
+// drawTarget is a number or a name, which each pod has its own number for.
+func drawTarget(t *rapid.T) intstr.IntOrString {
+	if chance(t, "named target", 2) {
+		return intstr.FromString(pick(t, "target name", portNames))
+	}
+	return intstr.FromInt32(pick(t, "target", portPool))
 }
 
 func drawSlice(t *rapid.T, of *corev1.Service, n int) *discoveryv1.EndpointSlice {
@@ -102,38 +116,19 @@ func isServiceAddr(a netip.Addr) bool {
 	return slices.ContainsFunc(serviceAddrs[:], func(all []netip.Addr) bool { return slices.Contains(all, a) })
 }
 
-func convertService(o *corev1.Service, all []*discoveryv1.EndpointSlice) *policy.Service {
-	s := &policy.Service{Namespace: o.Namespace, Name: o.Name}
-	for _, ip := range o.Spec.ClusterIPs {
-		if a, err := netip.ParseAddr(ip); err == nil {
-			s.Addresses = append(s.Addresses, a)
+// services are what a node's proxy makes of Services (P22).
+func (c *Cluster) services(pods []*policy.Pod) []*policy.Service {
+	var all []*policy.Service
+	index := convert.IndexPods(pods)
+	for _, s := range c.Services {
+		frontend, _ := convert.Service(s.Object)
+		var endpoints []*convert.Endpoints
+		for _, slice := range s.Slices {
+			e, _ := convert.EndpointSlice(slice)
+			endpoints = append(endpoints, e)
 		}
+		balanced, _ := frontend.Resolve(endpoints, index)
+		all = append(all, balanced.On(Here))
 	}
-	for _, p := range o.Spec.Ports {
-		port := policy.ServicePort{Protocol: protocols[p.Protocol], Port: uint16(p.Port)}
-		for _, slice := range all {
-			port.Backends = append(port.Backends, backends(slice, p.Name)...)
-		}
-		slices.SortFunc(port.Backends, func(a, b policy.Backend) int {
-			return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Port, b.Port))
-		})
-		port.Backends = slices.Compact(port.Backends)
-		s.Ports = append(s.Ports, port)
-	}
-	return s
-}
-
-func backends(s *discoveryv1.EndpointSlice, port string) []policy.Backend {
-	var found []policy.Backend
-	for _, p := range s.Ports {
-		if *p.Name != port {
-			continue
-		}
-		for _, e := range s.Endpoints {
-			for _, a := range e.Addresses {
-				found = append(found, policy.Backend{Addr: netip.MustParseAddr(a), Port: uint16(*p.Port)})
-			}
-		}
-	}
-	return found
+	return all
 }
