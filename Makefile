@@ -32,6 +32,10 @@ prove: ## prove verdicts on random clusters, BUDGET=60s for each proof (root); S
 	go build -trimpath -o bin/prove ./hack/prove
 	bin/prove -budget $(BUDGET) -seed $(or $(SEED),0) -only '$(ONLY)' $(ARGS)
 
+.PHONY: oracles
+oracles: ## hold rules against other people's models, and deploy/crds against an API server's validation
+	cd hack/oracles && go test -timeout 10m $(ARGS) ./...
+
 .PHONY: kernels
 kernels: ## run the kernel's tests on older Linux, emulated (Debian: qemu-system-x86 busybox-static cpio xz-utils)
 	for release in 6.1 6.12; do hack/vm/run $$release; done
@@ -56,4 +60,6 @@ lint: ## gofmt, vet, staticcheck, and the form of the C
 	@test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"
 	go vet -tags $(TAGS) ./...
 	go tool staticcheck -tags $(TAGS) ./...
+	go build -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	cd hack/oracles && go vet ./... && ../../bin/staticcheck ./...
 	clang-format-19 --dry-run --Werror bpf/*.h bpf/*.c
