@@ -143,7 +143,7 @@ var clusterMasks = []*Mask{
 func selfMask(oracle string) *Mask {
 	return &Mask{
 		Oracle: oracle,
-		What:   "a pod's traffic to itself",
+		What:   "a pod's traffic to itself, on its way out",
 		Reason: "judged like any other; a pod cannot block access to itself (Kubernetes' documentation of network policies)",
 		skip:   isSelf,
 	}

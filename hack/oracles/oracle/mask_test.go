@@ -77,7 +77,7 @@ var proofsOfFault = map[string]proofOfFault{
 	"named port of an egress rule under an ipBlock": {deny, "a block has no port called http, whoever has the address",
 		`{kind: NetworkPolicy, metadata: {name: p, namespace: lab}, spec: {policyTypes: [Egress], podSelector: {}, egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{protocol: TCP, port: http}]}]}}`,
 		out("lab/probe", "10.0.0.3", "10.0.0.1", 80)},
-	"a pod's traffic to itself": {allow, "web reaches its own address",
+	"a pod's traffic to itself, on its way out": {allow, "web reaches its own address",
 		`{kind: NetworkPolicy, metadata: {name: p, namespace: shop}, spec: {policyTypes: [Egress], podSelector: {}}}`,
 		out("shop/web", "10.0.0.1", "10.0.0.1", 80)},
 	"ingress from the pod's own node": {allow, "web's node may probe it",

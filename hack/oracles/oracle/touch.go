@@ -12,8 +12,12 @@ import (
 
 // The flows that a fault can touch.
 
-// isSelf is a pod that talks to itself, at whichever of its addresses.
+// isSelf is a pod that talks to itself, at whichever of its addresses. What
+// comes in from there is judged as anything else (P19).
 func isSelf(c *cluster.Cluster, f cluster.Flow) bool {
+	if f.Direction != policy.Egress {
+		return false
+	}
 	p := c.PodAt(f.Peer)
 	return p != nil && cluster.PodName(p) == f.Pod
 }
