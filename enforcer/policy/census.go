@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,7 +21,9 @@ type census struct {
 	stale bool
 	known map[string]int32 // crowd key → crowd
 	// at are the crowds whose pods have the address, once for each pod.
-	at         map[netip.Addr][]int32
+	at map[netip.Addr][]int32
+	// sorted is what order gave last, nil if that was before somebody moved.
+	sorted     []netip.Addr
 	crowds     []crowd
 	namespaces []string // sorted, of crowds
 	of         map[string][]int32
@@ -77,6 +80,14 @@ func (c *census) enter(key []byte, p *Pod) (crowd int32, fresh bool) {
 		}
 	}
 	return n, !ok
+}
+
+// order gives the addresses of all pods, sorted.
+func (c *census) order() []netip.Addr {
+	if c.sorted == nil {
+		c.sorted = slices.SortedFunc(maps.Keys(c.at), netip.Addr.Compare)
+	}
+	return c.sorted
 }
 
 func newCrowd(p *Pod) crowd {

@@ -64,7 +64,11 @@ func compile(w *World, short shorten, before *Compiled) *Compiled {
 	}
 	c.addEndpoints(known)
 	peers, ports := setsOf(c.lists)
-	c.peers = partitionPeers(peers, c.census, w, short)
+	var partition *peerSpace
+	if before != nil {
+		partition = before.peers
+	}
+	c.peers = partitionPeers(peers, c.census, w, short, partition)
 	c.ports = partitionPorts(ports, short)
 	c.Tables.Addresses, c.Tables.Prefixes = c.peers.addresses, c.peers.prefixes
 	c.Tables.Ports = c.ports.spans

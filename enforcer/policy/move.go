@@ -47,6 +47,7 @@ func (c *census) move(pods edit[Pod], namedPorts bool) (touched []netip.Addr, ok
 	slices.SortFunc(touched, netip.Addr.Compare)
 	touched = slices.DeleteFunc(slices.Compact(touched), func(a netip.Addr) bool { return !a.IsValid() })
 	// What was answered before does not count who came.
+	c.sorted = nil
 	clear(c.members)
 	clear(c.spaces)
 	return touched, true

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/binary"
+	"maps"
 	"net/netip"
 	"slices"
 )
@@ -22,6 +23,7 @@ type peerSpace struct {
 	edges    map[netip.Addr]bool
 	marks    map[netip.Addr]Peer
 	interned *interner
+	borders  *borders
 }
 
 // crowdSets are the sets that each crowd of the census is in.
@@ -36,34 +38,49 @@ type peerClass struct {
 }
 
 // partitionPeers gives every address and prefix that a set tells from its
-// surroundings its class. The class of no set comes first.
-func partitionPeers(sets []*peerSet, c *census, w *World, short shorten) *peerSpace {
+// surroundings its class. The class of no set comes first. What before, which
+// may be nil, has sorted is not sorted again.
+func partitionPeers(sets []*peerSet, c *census, w *World, short shorten, before *peerSpace) *peerSpace {
 	s := &peerSpace{
 		sets:      sets,
 		classes:   []peerClass{{}},
 		addresses: make(map[netip.Addr]Peer, len(c.at)),
-		prefixes:  map[netip.Prefix]ClassID{},
 		marks:     marksOf(w),
 		crowds:    &crowdSets{},
 		fixed:     map[netip.Addr][]int32{},
 		edges:     map[netip.Addr]bool{},
 	}
+	if before != nil {
+		s.borders = bordersOf(sets, before.borders, before.sets)
+		s.prefixes = make(map[netip.Prefix]ClassID, len(before.prefixes))
+	} else {
+		s.borders = bordersOf(sets, nil, nil)
+		s.prefixes = map[netip.Prefix]ClassID{}
+	}
 	s.interned = newInterner(s, short)
 	walk := &prefixWalk{
 		space:  s,
+		sets:   s.borders.sets,
+		holes:  make([]int32, len(s.borders.sets)),
 		counts: make([]int32, len(sets)),
 		exact:  s.exactMembers(c, w),
 		in:     s.interned,
 	}
-	edges := boundaries(sets, walk.exact, s.marks)
-	for _, e := range edges {
-		if e.block != nil && e.prefix.IsSingleIP() {
+	for _, e := range s.borders.edges {
+		if e.prefix.IsSingleIP() {
 			s.edges[e.prefix.Addr()] = true
 		}
 	}
-	walk.run(edges)
+	walk.run(merge(s.borders.edges, merge(visits(c.order()), visits(s.others()))))
 	s.guardIPv4()
 	return s
+}
+
+// others are the addresses to be placed whether or not a pod has them, sorted.
+func (s *peerSpace) others() []netip.Addr {
+	all := slices.AppendSeq(slices.Collect(maps.Keys(s.fixed)), maps.Keys(s.marks))
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
 }
 
 // marksOf gives what is to be known of addresses besides their class.

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -13,6 +12,8 @@ type prefixWalk struct {
 	space   *peerSpace
 	exact   map[netip.Addr][]int32
 	in      *interner
+	sets    []int32 // of each block
+	holes   []int32 // of each block that were entered; holes may nest
 	counts  []int32 // per set, how many of its blocks cover
 	current []int32 // sets with a count, sorted
 	open    []openPrefix
@@ -24,46 +25,6 @@ type openPrefix struct {
 	prefix netip.Prefix
 	edges  []edge
 	class  ClassID
-}
-
-// edge is what happens at the border of a prefix.
-type edge struct {
-	prefix netip.Prefix
-	block  *blockState // nil where an exact address needs a visit
-	hole   bool
-}
-
-// blockState counts the holes of a block that were entered. Holes may nest.
-type blockState struct {
-	set   int32
-	holes int
-}
-
-// boundaries gives all edges in the order of the walk.
-func boundaries(sets []*peerSet, exact map[netip.Addr][]int32, marks map[netip.Addr]Peer) []edge {
-	edges := make([]edge, 0, len(exact)+len(marks))
-	for i, s := range sets {
-		for b := range s.blocks {
-			state := &blockState{set: int32(i)}
-			edges = append(edges, edge{prefix: s.blocks[b].CIDR, block: state})
-			for _, hole := range s.blocks[b].Except {
-				edges = append(edges, edge{prefix: hole, block: state, hole: true})
-			}
-		}
-	}
-	for a := range exact {
-		edges = append(edges, edge{prefix: netip.PrefixFrom(a, a.BitLen())})
-	}
-	for a := range marks {
-		edges = append(edges, edge{prefix: netip.PrefixFrom(a, a.BitLen())})
-	}
-	slices.SortFunc(edges, func(a, b edge) int { return compareNesting(a.prefix, b.prefix) })
-	return edges
-}
-
-// compareNesting puts every prefix right before those inside it.
-func compareNesting(a, b netip.Prefix) int {
-	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
 
 func (w *prefixWalk) run(edges []edge) {
@@ -126,21 +87,22 @@ func (w *prefixWalk) place(p netip.Prefix, around ClassID) ClassID {
 
 // cross steps over one edge, inwards or back out.
 func (w *prefixWalk) cross(e edge, back bool) {
-	if e.block == nil {
+	if e.block == visit {
 		return
 	}
+	set, holes := w.sets[e.block], &w.holes[e.block]
 	if !e.hole {
-		w.count(e.block.set, !back)
+		w.count(set, !back)
 		return
 	}
 	if back {
-		e.block.holes--
+		*holes--
 	}
-	if e.block.holes == 0 {
-		w.count(e.block.set, back)
+	if *holes == 0 {
+		w.count(set, back)
 	}
 	if !back {
-		e.block.holes++
+		*holes++
 	}
 }
 

@@ -27,24 +27,69 @@ func Transition(from, to *Compiled) *Tables {
 		maps.Copy(t.Lists, to.Tables.Lists)
 		return t
 	}
-	peers := partitionPeers(mergePeerSets(from.peers.sets, to.peers.sets), to.census, to.world, to.short)
-	ports := partitionPorts(mergePortSets(from.ports.sets, to.ports.sets), to.short)
+	peers, ports := peersBetween(from, to), portsBetween(from, to)
 	t.Addresses, t.Prefixes, t.Ports = peers.addresses, peers.prefixes, ports.spans
 	t.Services = t.targets(to.world)
 	before := newCatalog(slices.Concat(from.peers.classes, peers.classes), slices.Concat(from.ports.classes, ports.classes))
 	after := newCatalog(slices.Concat(to.peers.classes, peers.classes), slices.Concat(to.ports.classes, ports.classes))
 	for id, list := range from.lists {
-		t.Lists[id] = before.rows(list)
+		t.Lists[id] = from.listBetween(id, list, before)
 	}
 	for id, list := range to.lists {
-		rows := after.rows(list)
-		if old, both := t.Lists[id]; both {
-			maps.Copy(rows.Rows, old.Rows)
-			rows.Wide = rows.Wide || old.Wide
+		rows := to.listBetween(id, list, after)
+		if old, both := t.Lists[id]; both && old != rows {
+			rows = unite(old, rows)
 		}
 		t.Lists[id] = rows
 	}
 	return t
+}
+
+// peersBetween tells apart what from or to do, at the addresses of to.
+func peersBetween(from, to *Compiled) *peerSpace {
+	sets := mergePeerSets(from.peers.sets, to.peers.sets)
+	switch {
+	case len(sets) == len(to.peers.sets):
+		return to.peers
+	case len(sets) == len(from.peers.sets) && samePeers(from.world, to.world):
+		return from.peers
+	}
+	return partitionPeers(sets, to.census, to.world, to.short, to.peers)
+}
+
+// samePeers says whether every address is the same peer in both.
+func samePeers(a, b *World) bool {
+	ch := changeBetween(a, b)
+	return ch.pods.none() && !ch.cluster && !ch.services
+}
+
+// portsBetween tells apart what from or to do.
+func portsBetween(from, to *Compiled) *portSpace {
+	sets := mergePortSets(from.ports.sets, to.ports.sets)
+	switch {
+	case len(sets) == len(to.ports.sets):
+		return to.ports
+	case len(sets) == len(from.ports.sets):
+		return from.ports
+	}
+	return partitionPorts(sets, to.short)
+}
+
+// listBetween gives the list's rows under a catalog that has more classes than
+// c: those of c, where none of the others is for the list.
+func (c *Compiled) listBetween(id ListID, list *tierList, more *catalog) *List {
+	if list.sameRows(c.catalog, more) {
+		return c.Tables.Lists[id]
+	}
+	return more.rows(list)
+}
+
+// unite gives the rows of both, which agree where they meet.
+func unite(a, b *List) *List {
+	rows := make(map[Cell]Precedence, len(a.Rows)+len(b.Rows)/8)
+	maps.Copy(rows, a.Rows)
+	maps.Copy(rows, b.Rows)
+	return &List{Rows: rows, Wide: a.Wide || b.Wide}
 }
 
 // closeShared gives the endpoints of from. Where a list of each has the same
