@@ -152,7 +152,10 @@ func (w *walk) extension(header []byte) bool {
 		if header[3] != 0 {
 			r.Ambiguous = "a route: the destination is a stop on the way"
 		}
-		if header[2] == 3 || header[2] == 4 {
+		switch header[2] {
+		case 2:
+			r.odd("a routing header of Mobile IPv6 from nobody's home") // where CONFIG_IPV6_MIP6 is set
+		case 3, 4:
 			r.odd("a routing header that is switched off") // rpl_seg_enabled, seg6_enabled
 		}
 	case ProtocolAH:
