@@ -46,7 +46,9 @@ func throughChanges(n *kernel.Node) search.Property {
 			next, what := j.cluster.Change(t)
 			refusals := rapid.SampledFrom([]int32{0, 0, 1, 4, 13, 13, 13}).Draw(t, "refusals in a row")
 			if refusals > attempts && rapid.Bool().Draw(t, "overtaken") {
-				later, then := next.Change(t)
+				// What was refused is given up, which is where the least may
+				// be seen of it.
+				later, then := j.cluster.Beside(next).Change(t)
 				j.overtake(next, later, strings.Join(what, ", "), strings.Join(then, ", "), refusals)
 				continue
 			}
@@ -137,8 +139,8 @@ func (j *journey) attempt(w *policy.World, compiled *policy.Compiled, probes []*
 	refusal := []error{unix.ENOMEM, unix.EBUSY}[j.random.IntN(2)]
 	// Late refusals leave most behind them.
 	first, from := j.random.Int32N(60), ""
-	if j.random.IntN(2) == 0 {
-		first, from = 0, []string{"world", "world", "prefixes", "addresses", "endpoints"}[j.random.IntN(5)]
+	if j.random.IntN(3) > 0 {
+		first, from = 0, []string{"world", "world", "prefixes", "endpoints"}[j.random.IntN(4)]
 	}
 	var begun atomic.Bool
 	var writes, told atomic.Int32
@@ -170,6 +172,9 @@ var errRefused = errors.New("refused by the proof")
 func (j *journey) look(p *probe, when string) {
 	j.c.Judged++
 	got, _, err := j.n.Judge(p.after)
+	if errors.Is(err, kernel.ErrNotAttached) && !p.turned {
+		return // the interface runs programs whose tables have become too small
+	}
 	j.must(err)
 	is := func(d policy.Decision) bool {
 		return got.Verdict() == d.Verdict && (got.Tier() == d.Tier || p.service)

@@ -35,6 +35,14 @@ func (c *Cluster) Change(t *rapid.T) (*Cluster, []string) {
 	return &next, done
 }
 
+// Beside is the cluster where another that came of it is given up: pods that are
+// made from now on are none of the other's.
+func (c *Cluster) Beside(other *Cluster) *Cluster {
+	beside := *c
+	beside.born = other.born
+	return &beside
+}
+
 // forget drops what pods learnt that are no more.
 func (c *Cluster) forget() {
 	c.Lessons = slices.DeleteFunc(c.Lessons, func(l Lesson) bool {

@@ -33,7 +33,7 @@ func Draw(t *rapid.T) *Cluster {
 		}
 	}
 	c.Services = drawServices(t)
-	for range count(t, "policies", 0, 7) {
+	for range count(t, "policies", 2, 9) {
 		c.Policies = append(c.Policies, c.drawPolicy(t))
 	}
 	c.Lessons = c.drawLessons(t)

@@ -30,18 +30,16 @@ type clusterPort struct {
 }
 
 func drawTier(t *rapid.T) string {
-	if chance(t, "odd tier", 60) {
+	if chance(t, "odd tier", odd) {
 		return "Middle"
 	}
 	return pick(t, "tier", []string{"Admin", "Admin", "Baseline"})
 }
 
 func drawSubject(t *rapid.T) clusterPeer {
-	switch form := count(t, "subject form", 0, 40); {
-	case form == 40:
-		return clusterPeer{}
-	case form == 39:
-		return clusterPeer{namespaces: drawNamespaceSelector(t), pods: drawPods(t)}
+	switch form := count(t, "subject form", 0, 38); {
+	case chance(t, "odd subject", odd):
+		return pick(t, "malformed", []clusterPeer{{}, {namespaces: &metav1.LabelSelector{}, pods: &aws.NamespacedPod{}}})
 	case form < 18:
 		return clusterPeer{namespaces: drawNamespaceSelector(t)}
 	}
@@ -64,10 +62,10 @@ func drawClusterRules(t *rapid.T, unknown *[]string, kind kind, direction, peers
 			drawUnknown(t, unknown, "spec.%s[%d].%s[%d]", direction, i, peers, j)
 			r.peers = append(r.peers, drawClusterPeer(t, kind, direction == "egress", r.action))
 		}
-		if chance(t, "no peers", 60) {
+		if chance(t, "no peers", odd) {
 			r.peers = nil
 		}
-		if !chance(t, "all ports", 3) {
+		if !chance(t, "all ports", 2) {
 			for j := range count(t, "ports", 1, 3) {
 				drawUnknown(t, unknown, "spec.%s[%d].%s[%d]", direction, i, ports, j)
 				r.ports = append(r.ports, drawClusterPort(t, kind))
@@ -79,7 +77,7 @@ func drawClusterRules(t *rapid.T, unknown *[]string, kind kind, direction, peers
 }
 
 func drawAction(t *rapid.T) string {
-	if chance(t, "odd action", 60) {
+	if chance(t, "odd action", odd) {
 		return "Allow"
 	}
 	return pick(t, "action", []string{"Accept", "Deny", "Pass"})
@@ -91,7 +89,7 @@ func drawClusterPeer(t *rapid.T, k kind, egress bool, action string) clusterPeer
 		most = 40
 	}
 	switch form := count(t, "peer form", 0, most); {
-	case form == 0:
+	case chance(t, "odd peer", odd):
 		return pick(t, "odd peer", []clusterPeer{{}, {namespaces: &metav1.LabelSelector{}, pods: &aws.NamespacedPod{}}})
 	case form < 8:
 		return clusterPeer{namespaces: drawNamespaceSelector(t)}
@@ -115,10 +113,8 @@ func drawClusterPort(t *rapid.T, k kind) clusterPort {
 		p.first, p.last = min(x, y), max(x, y)
 	case form < 26:
 		p.name = pick(t, "port name", portNames)
-	case form == 29:
-		p.first, p.last = 2, 1
-	case form == 30:
-		p.first, p.last = 70000, 70000
+	case chance(t, "odd port", odd/4):
+		p.first, p.last = 70000, 2
 	case k == kindUpstream:
 		p.every = true
 	default:

@@ -44,7 +44,7 @@ func drawApplication(t *rapid.T, meta metav1.ObjectMeta, unknown *[]string) *aws
 			if chance(t, "names", 2) {
 				peer = aws.ApplicationPeer{DomainNames: drawNames(t)}
 			}
-			if chance(t, "two kinds", 60) {
+			if chance(t, "two kinds", odd) {
 				peer.DomainNames, peer.PodSelector = drawNames(t), drawSelector(t)
 			}
 			r.To = append(r.To, peer)
@@ -57,7 +57,7 @@ func drawApplication(t *rapid.T, meta metav1.ObjectMeta, unknown *[]string) *aws
 // drawNames gives at least one; a list of none is not written at all.
 func drawNames(t *rapid.T) []string {
 	return several(t, "domain names", 1, 2, func() string {
-		if chance(t, "bad name", 40) {
+		if chance(t, "bad name", odd) {
 			return pick(t, "bad", badNames)
 		}
 		return pick(t, "pattern", patterns)
@@ -87,11 +87,12 @@ func drawIngress(t *rapid.T, unknown *[]string) []networkingv1.NetworkPolicyIngr
 
 func drawPeer(t *rapid.T) networkingv1.NetworkPolicyPeer {
 	var p networkingv1.NetworkPolicyPeer
-	switch form := count(t, "peer form", 0, 40); {
-	case form == 40:
+	if chance(t, "odd peer", odd) {
 		return pick(t, "odd peer", []networkingv1.NetworkPolicyPeer{
 			{}, {IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8"}, PodSelector: &metav1.LabelSelector{}},
 		})
+	}
+	switch form := count(t, "peer form", 0, 39); {
 	case form < 18:
 		p.IPBlock = drawBlock(t)
 	case form < 26:
@@ -113,14 +114,14 @@ func drawBlock(t *rapid.T) *networkingv1.IPBlock {
 }
 
 func drawCIDR(t *rapid.T) string {
-	if chance(t, "bad cidr", 60) {
+	if chance(t, "bad cidr", odd) {
 		return pick(t, "bad", badCIDRs)
 	}
 	return pick(t, "cidr", cidrs)
 }
 
 func drawPorts(t *rapid.T, unknown *[]string, path string, rule int) []networkingv1.NetworkPolicyPort {
-	if chance(t, "all ports", 3) {
+	if chance(t, "all ports", 2) {
 		return nil
 	}
 	var all []networkingv1.NetworkPolicyPort
@@ -139,7 +140,11 @@ func drawNetworkPort(t *rapid.T) networkingv1.NetworkPolicyPort {
 	}
 	number := func(n int32) *intstr.IntOrString { v := intstr.FromInt32(n); return &v }
 	x, y := pick(t, "port", portPool), pick(t, "end", portPool)
-	switch form := count(t, "port form", 0, 40); {
+	if chance(t, "odd port", odd/2) {
+		icmp := corev1.Protocol("ICMP")
+		return pick(t, "malformed", []networkingv1.NetworkPolicyPort{{EndPort: &y}, {Port: number(70000)}, {Protocol: &icmp, Port: number(1)}})
+	}
+	switch form := count(t, "port form", 0, 37); {
 	case form < 12:
 		p.Port = number(x)
 	case form < 26:
@@ -149,13 +154,6 @@ func drawNetworkPort(t *rapid.T) networkingv1.NetworkPolicyPort {
 	case form < 34:
 		name := intstr.FromString(pick(t, "port name", portNames))
 		p.Port = &name
-	case form == 38:
-		p.EndPort = &y // without its port
-	case form == 39:
-		p.Port = number(70000)
-	case form == 40:
-		icmp := corev1.Protocol("ICMP")
-		p.Protocol, p.Port = &icmp, number(1)
 	}
 	return p
 }

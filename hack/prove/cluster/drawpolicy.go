@@ -78,7 +78,7 @@ func drawObject(t *rapid.T, k kind, meta metav1.ObjectMeta) *Policy {
 
 // drawUnknown has some peers and ports carry a field of a newer API (P15).
 func drawUnknown(t *rapid.T, unknown *[]string, path string, args ...any) {
-	if chance(t, "field of a newer API", 60) {
+	if chance(t, "field of a newer API", odd) {
 		*unknown = append(*unknown, fmt.Sprintf(path, args...)+".futureField")
 	}
 }

@@ -33,7 +33,7 @@ var Peers = func() []netip.Addr {
 	return all
 }()
 
-var packetPorts = []uint16{0, 1, 2, 53, 79, 80, 81, 443, 8080, 8081, 65535}
+var packetPorts = []uint16{0, 1, 2, 53, 53, 79, 80, 80, 80, 81, 443, 8080, 8081, 65535}
 
 const (
 	ICMP   = 1
@@ -56,6 +56,11 @@ func (c *Cluster) Packets(random *rand.Rand, n int) []Packet {
 		p := Packet{
 			Pod: policed[random.IntN(len(policed))].Name(), Direction: policy.Direction(1 + random.IntN(2)),
 			Peer: Peers[random.IntN(len(Peers))], Protocol: drawProtocol(random),
+		}
+		if pods := c.Pods; random.IntN(3) == 0 {
+			if all := pods[random.IntN(len(pods))].model.Addresses; len(all) > 0 {
+				p.Peer = all[random.IntN(len(all))]
+			}
 		}
 		if len(c.Lessons) > 0 && random.IntN(4) == 0 {
 			l := c.Lessons[random.IntN(len(c.Lessons))]

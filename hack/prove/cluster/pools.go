@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"math/bits"
 	"net/netip"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,14 +41,35 @@ func slotAddrs(slot int) []netip.Addr {
 	return []netip.Addr{netip.AddrFrom4(four), netip.AddrFrom16(six)}
 }
 
-func pick[T any](t *rapid.T, label string, from []T) T { return rapid.SampledFrom(from).Draw(t, label) }
+// evenly gives 0 to n-1, each about as often. Package rapid's integers lie at the
+// ends of their range much of the time, which is good for sums and bad here: with
+// them every other rule is malformed, and hardly any accepts.
+func evenly(t *rapid.T, label string, n int) int {
+	width := bits.Len(uint(n-1)) + 3
+	drawn := 0
+	for range width {
+		drawn <<= 1
+		if bit.Draw(t, label) {
+			drawn |= 1
+		}
+	}
+	return drawn * n >> width
+}
+
+var bit = rapid.Bool()
+
+func pick[T any](t *rapid.T, label string, from []T) T { return from[evenly(t, label, len(from))] }
 
 // chance is true once in n.
-func chance(t *rapid.T, label string, n int) bool { return rapid.IntRange(1, n).Draw(t, label) == n }
+func chance(t *rapid.T, label string, n int) bool { return evenly(t, label, n) == n-1 }
 
 func count(t *rapid.T, label string, least, most int) int {
-	return rapid.IntRange(least, most).Draw(t, label)
+	return least + evenly(t, label, most-least+1)
 }
+
+// odd is how many of a kind there are to one that is malformed: a rule that is
+// closed says little, and so do those after it.
+const odd = 200
 
 // several draws least to most values.
 func several[T any](t *rapid.T, label string, least, most int, draw func() T) []T {
@@ -61,7 +83,7 @@ func several[T any](t *rapid.T, label string, least, most int, draw func() T) []
 func drawLabels(t *rapid.T) map[string]string {
 	set := map[string]string{}
 	for _, key := range []string{"app", "tier"} {
-		if v := pick(t, key, []string{"-", "", "x", "y"}); v != "-" {
+		if v := pick(t, key, []string{"-", "", "x", "x", "y"}); v != "-" {
 			set[key] = v
 		}
 	}
@@ -70,6 +92,8 @@ func drawLabels(t *rapid.T) map[string]string {
 
 // selectors are full label semantics (P12).
 var selectors = []metav1.LabelSelector{
+	{},
+	{},
 	{},
 	equal("app", "x"),
 	equal("app", "y"),
@@ -99,7 +123,7 @@ func expression(key string, op metav1.LabelSelectorOperator, values ...string) m
 }
 
 func drawSelector(t *rapid.T) *metav1.LabelSelector {
-	if chance(t, "bad selector", 60) {
+	if chance(t, "bad selector", odd) {
 		s := pick(t, "bad", badSelectors)
 		return s.DeepCopy()
 	}

@@ -50,6 +50,10 @@ type grant struct {
 	expired  bool
 }
 
+// ErrNotAttached is returned for a pod whose interface runs no program, or one
+// that is about to be replaced.
+var ErrNotAttached = datapath.ErrNotAttached
+
 // ErrRoot is returned where there is no kernel to ask.
 var ErrRoot = errors.New("network namespaces and eBPF need root")
 
