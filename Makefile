@@ -44,6 +44,14 @@ kernels: ## run the kernel's tests on older Linux, emulated (Debian: qemu-system
 race: ## run the tests with Go's race detector
 	go test -race -tags $(TAGS) -timeout 20m $(ARGS) ./enforcer/... ./plugin/...
 
+.PHONY: semantics
+semantics: ## table of what SEMANTICS.md promises and the tests of it
+	go run ./hack/semantics -o hack/semantics/TABLE.md -check P,D1-D7
+
+.PHONY: mutants
+mutants: ## break the product line by line, in a copy; each fault must be caught (root, clang-19)
+	go run ./hack/mutants $(ARGS)
+
 .PHONY: build
 build: ## build bin/coredns, bin/enforcer, bin/kubectl-nameward and bin/demo
 	$(BUILD) -o bin/coredns ./plugin/coredns

@@ -15,7 +15,7 @@ const (
 	tierDefault  = "default"
 )
 
-// nothing is step 1.
+// nothing is step 1 (P7).
 func (d *demo) nothing(ctx context.Context) error {
 	pods := d.scene.Pods
 	return d.check(ctx,
@@ -25,7 +25,7 @@ func (d *demo) nothing(ctx context.Context) error {
 	)
 }
 
-// allowDNS is step 2: names resolve and nothing else goes.
+// allowDNS is step 2 (P13): names resolve and nothing else goes.
 func (d *demo) allowDNS(ctx context.Context) error {
 	if err := d.put("1-allow-dns.yaml"); err != nil {
 		return err

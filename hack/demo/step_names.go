@@ -58,7 +58,7 @@ func crowd(ctx context.Context, n, clients int, act func(i int)) {
 // familyOf makes every other one IPv6.
 func familyOf(i int) scene.Family { return scene.Families[i%len(scene.Families)] }
 
-// leak is step 5: curl-backend may reach example.com and does, while
+// leak is step 5 (N2): curl-backend may reach example.com and does, while
 // curl-frontend, which may not, asks the same DNS for the same name.
 func (d *demo) leak(ctx context.Context) error {
 	const rounds, clients = 200, 25
@@ -125,7 +125,7 @@ func (d *demo) twins(ctx context.Context) error {
 	return nil
 }
 
-// race is step 6.
+// race is step 6 (N3).
 func (d *demo) race(ctx context.Context) error {
 	const held, hasty = 2000, 200
 	lost, dropped, all, err := d.freshNames(ctx, scene.ClusterDNS, 1, held)
@@ -183,7 +183,7 @@ func (d *demo) freshNames(ctx context.Context, dns scene.Dual, first, count int)
 	return int64(count) - result.allowed.Load(), after.Since(before).Denied(), all, ctx.Err()
 }
 
-// expiry is step 7. The enforcer runs with a minimum TTL of 2 s and 1 s of
+// expiry is step 7 (N5, N6). The enforcer runs with a minimum TTL of 2 s and 1 s of
 // grace, so that an answer for 1 s opens its address for 3.
 func (d *demo) expiry(ctx context.Context) error {
 	const lifetime = 3 * time.Second

@@ -14,7 +14,7 @@ const (
 	afterwards
 )
 
-// killed is step 8.
+// killed is step 8 (D8, N12).
 func (d *demo) killed(ctx context.Context) error {
 	pods := d.scene.Pods
 	learnt := route{pod: pods.CurlBackend, to: scene.ExampleCom, family: scene.V4, want: allowed, by: tierPolicy}
@@ -85,7 +85,7 @@ func (d *demo) afterwards(ctx context.Context, learnt route) error {
 	)
 }
 
-// nodeDefault is step 9, with a pod that no policy selects.
+// nodeDefault is step 9 (P7), with a pod that no policy selects.
 func (d *demo) nodeDefault(ctx context.Context) error {
 	client := d.scene.Pods.Client
 	to := route{pod: client, to: scene.ExampleCom, family: scene.V4, want: blocked, by: tierDefault}
@@ -135,7 +135,7 @@ func (d *demo) setDefault(ctx context.Context, verdict string, shows route) erro
 	return d.check(ctx, shows, other)
 }
 
-// tiers is step 10: namespaces team and lab have policies of their own now.
+// tiers is step 10 (P2, P3, P5, P6): namespaces team and lab have policies of their own now.
 func (d *demo) tiers(ctx context.Context) error {
 	client, guest := d.scene.Pods.Client, d.scene.Pods.Guest
 	scenes := []struct {
