@@ -1,0 +1,33 @@
+package main
+
+// connectionMutants are faults in what a connection is, and how long.
+var connectionMutants = []mutant{
+	{"an expired grant opens", "N5", "bpf/connection.h",
+		"if (!grant || grant->expires <= bpf_ktime_get_coarse_ns())", "if (!grant)", stateTests},
+	{"a change of policy cuts nothing", "D6", "bpf/nameward.c",
+		"if (connection->epoch != passage->epoch) {", "if (connection->epoch > passage->epoch) {", stateTests},
+	{"connections into the pod are judged again as if out of it", "D6", "bpf/connection.h",
+		"__u32 opener = connection->opener;", "__u32 opener = connection->opener ? EGRESS : INGRESS;", stateTests},
+	{"a second connection opens under the entry of the first", "N6", "bpf/nameward.c",
+		"\tif (opens(&passage->packet))\n\t\treturn 0;\n", "", stateTests},
+	{"a busy connection ages", "D5", "bpf/connection.h",
+		"\tif (time - connection->last_seen >= SECOND)\n\t\tconnection->last_seen = time;\n", "", stateTests},
+	{"an answered exchange is as short as a question", "D5", "bpf/connection.h",
+		"\t\tflags |= CONNECTION_REPLIED;\n", "\t\tflags |= 0;\n", stateTests},
+	{"names open into the pod", "N2", "bpf/nameward.c",
+		"\tif (passage->direction == EGRESS)\n\t\tconnection.name_class", "\tif (passage->direction)\n\t\tconnection.name_class", stateTests},
+	{"what nothing tells apart has state", "D5", "bpf/nameward.c",
+		"\tif ((!has_ports(flow->protocol) && flow->kind == KIND_TRANSPORT) ||\n\t    passage->packet.tcp_flags & TCP_RST)\n\t\treturn first;\n", "", stateTests},
+	{"a pass ends the chain", "D1", "bpf/nameward.c",
+		"#define NEXT TC_ACT_UNSPEC", "#define NEXT TC_ACT_OK", stateTests},
+	{"an unknown interface is open", "D9", "bpf/nameward.c",
+		"DROP_NO_ENDPOINT);\n\t\treturn DROP;", "DROP_NO_ENDPOINT);\n\t\treturn NEXT;", stateTests},
+	{"what is on trial drops", "P23", "bpf/nameward.c",
+		"first = judge(&endpoint->stances[ENFORCED], ", "first = judge(&endpoint->stances[AUDITED], ", ruleTests},
+	{"what is on trial is not counted", "P23", "bpf/nameward.c",
+		"\tcount(skb, AUDITED, direction, reason_of(would));\n", "", ruleTests},
+	{"what is on trial is not asked when a change has connections judged again", "P23", "bpf/nameward.c",
+		"\t\tif (endpoint->audited)\n\t\t\taudit(skb, endpoint, passage, connection);\n", "", ruleTests},
+	{"a drop is rejected aloud", "D2", "bpf/nameward.c",
+		"#define DROP TC_ACT_SHOT", "#define DROP TC_ACT_STOLEN", stateTests},
+}

@@ -1,0 +1,33 @@
+package main
+
+// convertMutants are faults in how objects are read.
+var convertMutants = []mutant{
+	{"podSelector alone selects in all namespaces", "P12", "enforcer/policy/convert/namespaced.go",
+		"\t\tnamespace = n.ref.Namespace\n", "\t\tnamespace = \"\"\n", convertTests},
+	{"a policy without types isolates egress too", "P13", "enforcer/policy/convert/namespaced.go",
+		"return true, hasEgress", "return true, true", convertTests},
+	{"a rule without ports has none", "P13", "enforcer/policy/convert/namespaced.go",
+		"AllPorts: len(all) == 0,", "AllPorts: false,", convertTests},
+	{"the protocol is UDP where none is given", "P9", "enforcer/policy/convert/port.go",
+		"case \"\", corev1.ProtocolTCP:\n\t\treturn 6, nil\n\tcase corev1.ProtocolUDP:", "case corev1.ProtocolTCP:\n\t\treturn 6, nil\n\tcase \"\", corev1.ProtocolUDP:", convertTests},
+	{"endPort is ignored", "P9", "enforcer/policy/convert/port.go",
+		"portRange(protocol, p.Port.IntVal, *p.EndPort)", "portRange(protocol, p.Port.IntVal, p.Port.IntVal)", convertTests},
+	{"a cluster rule without peers is for everybody", "P15", "enforcer/policy/convert/cluster.go",
+		"rule.Peers = []policy.Peerage{c.malformedPeer(field+\".\"+peersField, \"no peers; write at least one\")}", "rule.AllPeers = true", convertTests},
+	{"fields of a newer API are left out of a peer", "P15", "enforcer/policy/convert/namespaced.go",
+		"n.unknownIn(field, n.known); reason != \"\" {", "n.unknownIn(field, n.known); reason == \"never\" {", convertTests},
+	{"a bad selector selects everything", "P15", "enforcer/policy/convert/selector.go",
+		"\tpods, inside, err := s.resolve()\n\tif err != nil {", "\tpods, inside, err := s.resolve()\n\tif err != nil && inside == \"\" {", convertTests},
+	{"names under Deny are taken", "N8", "enforcer/policy/convert/name.go",
+		"if action != policy.ActionAccept {", "if action == policy.ActionUnknown {", convertTests},
+	{"only the first of podIPs counts", "P20", "enforcer/manifests/pod.go",
+		"for i, ip := range s.PodIPs {", "for i, ip := range s.PodIPs[:min(1, len(s.PodIPs))] {", loadTests},
+	{"ports of restartable init containers do not count", "P10", "enforcer/manifests/pod.go",
+		"if field == \"spec.initContainers\" && !sidecar {", "if field == \"spec.initContainers\" && (!sidecar || true) {", loadTests},
+	{"a failed pod lives on", "P16", "enforcer/manifests/pod.go",
+		" || p.Status.Phase == corev1.PodFailed", "", loadTests},
+	{"a pod is its name", "P21", "enforcer/manifests/pod.go",
+		"if p.UID != \"\" {", "if p.UID == \"never\" {", loadTests},
+	{"the node's own default is overlooked", "P7", "enforcer/manifests/snapshot.go",
+		"settings.Default = verdict", "_ = verdict", loadTests},
+}
