@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -25,7 +26,7 @@ func (n *Node) Apply(w *policy.World, compiled *policy.Compiled) error {
 		n.pending, n.tried = compiled, n.steps(n.compiled, compiled)
 	}
 	if err := n.datapath.Apply(n.tried, interfaces); err != nil {
-		return err
+		return errors.Join(err, n.recount())
 	}
 	n.pending, n.tried = nil, nil
 	n.forget(compiled)
@@ -36,6 +37,21 @@ func (n *Node) Apply(w *policy.World, compiled *policy.Compiled) error {
 		}
 	}
 	n.compiled = compiled
+	return nil
+}
+
+// recount drops what the kernel does not hold: an attempt that failed may have
+// removed pods that a later one brings back, with nothing.
+func (n *Node) recount() error {
+	granted, err := n.datapath.Granted()
+	if err != nil {
+		return err
+	}
+	there := make(map[holding]bool)
+	for _, g := range granted {
+		there[holding{g.Endpoint, g.Addr}] = true
+	}
+	maps.DeleteFunc(n.held, func(h holding, _ grant) bool { return !there[h] })
 	return nil
 }
 
