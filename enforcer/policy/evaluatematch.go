@@ -27,7 +27,7 @@ func (v *view) hits(p *Policy) []hit {
 		if v.matches(r) || v.backend != nil && v.behind().matches(r) {
 			found = append(found, h)
 		}
-		if v.isImpliedDNS(r) {
+		if v.isImpliedDNS(r) || v.backend != nil && v.behind().isImpliedDNS(r) {
 			h.implied = true
 			found = append(found, h)
 		}

@@ -75,6 +75,22 @@ func TestServices(t *testing.T) {
 	}
 }
 
+// P22, N8: a Service that leads to cluster DNS is reached as cluster DNS is, by
+// whom a name rule lets ask it.
+func TestServiceOfClusterDNS(t *testing.T) {
+	w := scene(network("np", accept(name("example.com"))))
+	w.ClusterDNS = addrs("10.0.0.2")
+	w.Services = []*Service{{
+		Namespace: "kube-system", Name: "dns", Addresses: addrs("10.96.0.7"),
+		Ports: []ServicePort{{Protocol: protocolUDP, Port: 5300, Backends: []Backend{{addrs("10.0.0.2")[0], 53}}}},
+	}}
+	judgeAll(t, w, []packet{
+		{sentence: "the Service's port leads to port 53", peer: "10.96.0.7", protocol: protocolUDP, port: 5300, want: Allow, tier: TierNetworkPolicy,
+			rule: "egress[0] (implied: cluster DNS)"},
+		{sentence: "its port 53 leads nowhere", peer: "10.96.0.7", protocol: protocolUDP, port: 53, want: Deny, tier: TierNetworkPolicy},
+	})
+}
+
 // P22: each backend may be allowed by another tier.
 func TestServiceOfTwoTiers(t *testing.T) {
 	w := scene(cluster(TierAdmin, 1, "cnp", accept(podsIn("", "app=db"))), network("np", accept(podsIn("lab", ""))))

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"slices"
 
@@ -42,13 +43,29 @@ func prefixes(all ...string) (out []netip.Prefix) {
 	return out
 }
 
-func pick[T any](t *rapid.T, label string, from []T) T { return rapid.SampledFrom(from).Draw(t, label) }
+// evenly gives 0 to n-1, each about as often. Package rapid's integers lie at the
+// ends of their range much of the time: most rules would be malformed.
+func evenly(t *rapid.T, label string, n int) int {
+	width := bits.Len(uint(n-1)) + 3
+	drawn := 0
+	for range width {
+		drawn <<= 1
+		if bit.Draw(t, label) {
+			drawn |= 1
+		}
+	}
+	return drawn * n >> width
+}
+
+var bit = rapid.Bool()
+
+func pick[T any](t *rapid.T, label string, from []T) T { return from[evenly(t, label, len(from))] }
 
 // chance is true once in n.
-func chance(t *rapid.T, label string, n int) bool { return rapid.IntRange(1, n).Draw(t, label) == n }
+func chance(t *rapid.T, label string, n int) bool { return evenly(t, label, n) == n-1 }
 
 func count(t *rapid.T, label string, least, most int) int {
-	return rapid.IntRange(least, most).Draw(t, label)
+	return least + evenly(t, label, most-least+1)
 }
 
 func drawLabels(t *rapid.T) labels.Set {
