@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/intstr"
 	strictjson "sigs.k8s.io/json"
 )
 
@@ -21,17 +24,42 @@ var matcher = regexp.MustCompile(`^spec\.(ingress|egress)\[\d+\]\.(from|to|ports
 // which peers have one.
 const manyUnknown = 100
 
-// decode reads o as a T. It gives the unknown fields of peers and ports where
-// tolerant; all others are errors.
-func decode[T any](o *object, tolerant bool) (*T, []string, error) {
-	text, err := o.json()
+// decodePolicy reads o as a T. It gives the paths of what is not clear in its
+// rules, unknown fields of peers and ports among it; all else is an error.
+func decodePolicy[T any](o *object) (*T, []string, error) {
+	tree, err := o.tree()
 	if err != nil {
 		return nil, nil, err
+	}
+	found := findUnclear(o, tree)
+	value, unknown, err := decodeTree[T](o, tree, true)
+	if err == nil {
+		err = found.err()
+	}
+	return value, append(unknown, found.paths...), err
+}
+
+// decode reads o as a T. Unknown fields are errors.
+func decode[T any](o *object) (*T, error) {
+	tree, err := o.tree()
+	if err != nil {
+		return nil, err
+	}
+	value, _, err := decodeTree[T](o, tree, false)
+	return value, err
+}
+
+// decodeTree reads the tree of o as a T. It gives the unknown fields of peers
+// and ports where tolerant; all others are errors.
+func decodeTree[T any](o *object, tree any, tolerant bool) (*T, []string, error) {
+	text, err := json.Marshal(tree)
+	if err != nil {
+		return nil, nil, o.fault("", "not possible in JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	value := new(T)
 	strict, err := strictjson.UnmarshalStrict(text, value)
 	if err != nil {
-		return nil, nil, o.typeError(text, err)
+		return nil, nil, o.typeError(text, reflect.TypeFor[T](), tree, err)
 	}
 	if len(strict) >= manyUnknown {
 		return nil, nil, o.fault("", "%d unknown fields or more; is this a %s of %s?", manyUnknown, o.kind, o.apiVersion)
@@ -59,21 +87,22 @@ func fieldPath(err error) string {
 	return ""
 }
 
-// json renders o. Keys that are there twice are found here.
-func (o *object) json() ([]byte, error) {
+// tree gives what is written, without types. Keys that are there twice are
+// found here.
+func (o *object) tree() (any, error) {
 	var value any
 	if err := o.node.Decode(&value); err != nil {
 		return nil, syntaxError(o.file, o.node.Line, err)
 	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		return nil, o.fault("", "not possible in JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	return text, nil
+	return value, nil
 }
 
-// typeError tells of a value that its field cannot hold.
-func (o *object) typeError(text []byte, err error) *Error {
+// typeError tells of a value that its field, of an object of type t, cannot
+// hold.
+func (o *object) typeError(text []byte, t reflect.Type, tree any, err error) *Error {
+	if field, is := oddPort("", t, tree); is {
+		return o.fault(field, "is not a port; write a number from 1 to 65535, or a name")
+	}
 	mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	if !ok {
 		return o.fault("", "%s", strings.TrimPrefix(err.Error(), "json: "))
@@ -83,6 +112,42 @@ func (o *object) typeError(text []byte, err error) *Error {
 		hint = "; put it in quotes"
 	}
 	return o.fault(pathAt(text, mismatch.Offset), "is %s, where %s is wanted%s", article(mismatch.Value), wanted(mismatch.Type), hint)
+}
+
+var intOrString = reflect.TypeFor[intstr.IntOrString]()
+
+// oddPort finds the first number-or-text that is neither. Errors about one
+// have offsets within the value, so pathAt cannot place them.
+func oddPort(path string, t reflect.Type, value any) (field string, found bool) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch inside := value.(type) {
+	case nil:
+	case map[string]any:
+		if t == intOrString {
+			return path, true
+		}
+		known := fields(t)
+		for _, key := range slices.Sorted(maps.Keys(inside)) {
+			if of, ok := known[key]; ok {
+				if field, found = oddPort(strings.TrimPrefix(path+"."+key, "."), of, inside[key]); found {
+					return field, true
+				}
+			}
+		}
+	case []any:
+		for i := 0; i < len(inside) && t.Kind() == reflect.Slice; i++ {
+			if field, found = oddPort(fmt.Sprintf("%s[%d]", path, i), t.Elem(), inside[i]); found {
+				return field, true
+			}
+		}
+		return path, t == intOrString
+	default:
+		text, err := json.Marshal(value)
+		return path, t == intOrString && (err != nil || json.Unmarshal(text, new(intstr.IntOrString)) != nil)
+	}
+	return "", false
 }
 
 // article is what encoding/json calls a value, such as array or bool.

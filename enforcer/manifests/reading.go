@@ -105,7 +105,7 @@ func unknownKind(o *object) error {
 
 // readPolicy converts one policy and keeps what is wrong with it.
 func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.Policy, []policy.Problem), meta func(*T) *metav1.ObjectMeta, namespaced bool) {
-	source, unknown, err := decode[T](o, true)
+	source, unclear, err := decodePolicy[T](o)
 	if err != nil {
 		r.fault(err)
 		return
@@ -113,7 +113,7 @@ func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.P
 	if !r.claim(o, meta(source), namespaced) {
 		return
 	}
-	converted, problems := into(source, unknown...)
+	converted, problems := into(source, unclear...)
 	mode, more := convert.Annotations(meta(source), converted.Ref)
 	r.snapshot.Policies = append(r.snapshot.Policies, &converted)
 	r.trial.policies = append(r.trial.policies, mode)
@@ -145,7 +145,7 @@ func metaOf[T any](o *T) *metav1.ObjectMeta {
 
 // decodeOrFault decodes and notes what is wrong.
 func decodeOrFault[T any](r *reading, o *object, namespaced bool) (*T, bool) {
-	value, _, err := decode[T](o, false)
+	value, err := decode[T](o)
 	if err != nil {
 		r.fault(err)
 		return nil, false

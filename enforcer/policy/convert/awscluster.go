@@ -11,11 +11,11 @@ import (
 )
 
 // AWSClusterNetworkPolicy converts the AWS kind of ClusterNetworkPolicy; see
-// NetworkPolicy. A namespaceSelector that is missing selects every namespace,
-// as it does upstream.
-func AWSClusterNetworkPolicy(o *aws.ClusterNetworkPolicy, unknown ...string) (policy.Policy, []policy.Problem) {
+// NetworkPolicy. A namespaceSelector that is empty selects every namespace, as
+// it does upstream.
+func AWSClusterNetworkPolicy(o *aws.ClusterNetworkPolicy, unclear ...string) (policy.Policy, []policy.Problem) {
 	c := cluster{
-		report: report{unknown: unknown, ref: policy.PolicyRef{
+		report: report{unclear: unclear, ref: policy.PolicyRef{
 			Group: aws.Group, Kind: aws.ClusterNetworkPolicyKind, Name: o.Name,
 		}},
 		knownFrom:  "namespaces, pods",
@@ -48,8 +48,8 @@ func AWSClusterNetworkPolicy(o *aws.ClusterNetworkPolicy, unknown ...string) (po
 
 func (c *cluster) awsRule(field, name, action string, all []aws.ClusterPort) clusterRule {
 	return clusterRule{
-		name: name, action: action, empty: len(all) == 0,
-		ports: ports(&c.report, field+"."+c.portsField, c.knownPorts, all, awsPort),
+		name: name, action: action, everyPort: all == nil,
+		ports: clusterPorts(c, field, all, awsPort),
 	}
 }
 

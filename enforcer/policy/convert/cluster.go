@@ -36,8 +36,8 @@ type clusterRule struct {
 	name, action string
 	peers        []clusterPeer
 	ports        []policy.Port
-	// empty says that the ports field holds no item.
-	empty bool
+	// everyPort says that there is no ports field.
+	everyPort bool
 }
 
 func (c *cluster) policy(tier string, priority int32, subject clusterPeer, ingress, egress []clusterRule) policy.Policy {
@@ -104,7 +104,10 @@ func (c *cluster) rules(direction, peersField string, all []clusterRule) []polic
 }
 
 func (c *cluster) rule(field, peersField string, r *clusterRule) policy.Rule {
-	rule := policy.Rule{Name: r.name, Action: c.action(field, r.action), AllPorts: r.empty, Ports: r.ports}
+	if rule, null := c.nullRule(field, policy.ActionDeny); null {
+		return rule
+	}
+	rule := policy.Rule{Name: r.name, Action: c.action(field, r.action), AllPorts: r.everyPort, Ports: r.ports}
 	if len(r.peers) == 0 {
 		rule.Peers = []policy.Peerage{c.malformedPeer(field+"."+peersField, "no peers; write at least one")}
 	}
@@ -113,6 +116,17 @@ func (c *cluster) rule(field, peersField string, r *clusterRule) policy.Rule {
 		rule.Peers = append(rule.Peers, c.peers(at, peersField, &r.peers[i], &rule)...)
 	}
 	return rule
+}
+
+// clusterPorts keeps a list without items apart from one that is missing,
+// which means every port: both schemas forbid it, as nobody knows which of
+// none and all was meant.
+func clusterPorts[T any](c *cluster, ruleField string, all []T, one func(T) (policy.Port, error)) []policy.Port {
+	field := ruleField + "." + c.portsField
+	if all != nil && len(all) == 0 {
+		return []policy.Port{c.malformedPort(field, fmt.Sprintf("no %s; write at least one, or leave the field out for all", c.portsField))}
+	}
+	return ports(&c.report, field, c.knownPorts, all, one)
 }
 
 // action denies what a rule names whose action nobody knows: of everything
@@ -136,7 +150,7 @@ func (c *cluster) peers(field, peersField string, p *clusterPeer, rule *policy.R
 		known = c.knownFrom
 	}
 	one := func(p policy.Peerage) []policy.Peerage { return []policy.Peerage{p} }
-	if where, reason := c.unknownIn(field, known); reason != "" {
+	if where, reason := c.unclearIn(field, known); reason != "" {
 		return one(c.malformedPeer(where, reason))
 	}
 	switch countTrue(p.namespaces != nil, p.pods != nil, p.nodes != nil, p.networks != nil, p.names != nil) {

@@ -8,6 +8,7 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nameward/nameward/enforcer/policy"
@@ -16,9 +17,9 @@ import (
 // report gathers what is wrong with one object while it is converted.
 type report struct {
 	ref policy.PolicyRef
-	// unknown are the paths of fields that the object had and its Go type
-	// has not.
-	unknown  []string
+	// unclear are the paths of what the text of the object had and its Go type
+	// cannot tell; see NetworkPolicy.
+	unclear  []string
 	problems []policy.Problem
 }
 
@@ -36,20 +37,46 @@ func (r *report) malformedPort(field, reason string) policy.Port {
 	return policy.Port{Malformed: reason}
 }
 
-// unknownIn tells of an unknown field below field, as a newer API may have
-// one: what is left of the item then means more than its author wrote.
-func (r *report) unknownIn(field, known string) (where, reason string) {
-	for _, path := range r.unknown {
-		inside, ok := strings.CutPrefix(path, field+".")
-		if !ok {
-			continue
+// absent are fields of a peer that an API server demands. The Go types hold an
+// empty selector instead, which selects more than anybody wrote.
+var absent = map[string]string{
+	"pods.podSelector":       "no podSelector; write one, {} for all pods",
+	"pods.namespaceSelector": "no namespaceSelector; write one, {} for all namespaces",
+}
+
+// unclearIn tells of what is unclear in the item field, which may hold the
+// fields known: what is left of the item means more than its author wrote.
+func (r *report) unclearIn(field, known string) (where, reason string) {
+	for _, path := range r.unclear {
+		if path == field {
+			return path, fmt.Sprintf("an item that is null; write one of %s, or remove it", known)
 		}
-		if strings.Contains(inside, ".") {
+		inside, ok := strings.CutPrefix(path, field+".")
+		switch {
+		case !ok:
+			continue
+		case strings.HasSuffix(inside, "]"):
+			return path, "an item that is null; write a value, or remove it"
+		case absent[inside] != "":
+			return path, absent[inside]
+		case slices.Contains(strings.Split(known, ", "), inside):
+			return path, fmt.Sprintf("a number of more than 32 bits; write 1 to %d", lastPort)
+		case strings.Contains(inside, "."):
 			return path, fmt.Sprintf("unknown field %q; check its spelling", inside)
 		}
 		return path, fmt.Sprintf("unknown field %q; this version knows %s", inside, known)
 	}
 	return "", ""
+}
+
+// nullRule gives, for a rule that is null, one that nobody understands. An
+// empty rule would be taken for one about everybody.
+func (r *report) nullRule(field string, action policy.Action) (rule policy.Rule, is bool) {
+	if !slices.Contains(r.unclear, field) {
+		return policy.Rule{}, false
+	}
+	peer := r.malformedPeer(field, "a rule that is null; write one, or remove it")
+	return policy.Rule{Action: action, AllPorts: true, Peers: []policy.Peerage{peer}}, true
 }
 
 // harden makes a policy safe of which it is not known whom it selects, or in

@@ -14,11 +14,13 @@ import (
 const knownNetworkPorts = "protocol, port, endPort"
 
 // NetworkPolicy converts a NetworkPolicy, which it does not change. The paths
-// in unknown are those of fields that the object had and its Go type has not:
-// peers and ports that hold one are malformed (P15). Every problem is part of
-// the policy as well, as the reason of what is malformed.
-func NetworkPolicy(o *networkingv1.NetworkPolicy, unknown ...string) (policy.Policy, []policy.Problem) {
-	n := namespaced{report: report{unknown: unknown, ref: policy.PolicyRef{
+// in unclear are those of what its text had and its Go type cannot tell: fields
+// that the type has not, items of lists that are null, ports beyond 32 bits,
+// and selectors that are missing where the API demands them. Rules, peers and
+// ports that are or hold one are malformed (P15). Every problem is part of the
+// policy as well, as the reason of what is malformed.
+func NetworkPolicy(o *networkingv1.NetworkPolicy, unclear ...string) (policy.Policy, []policy.Problem) {
+	n := namespaced{report: report{unclear: unclear, ref: policy.PolicyRef{
 		Group: networkingv1.GroupName, Kind: "NetworkPolicy", Namespace: o.Namespace, Name: o.Name,
 	}}, known: "podSelector, namespaceSelector, ipBlock"}
 	ingress := n.ingress(o.Spec.Ingress)
@@ -35,8 +37,8 @@ func NetworkPolicy(o *networkingv1.NetworkPolicy, unknown ...string) (policy.Pol
 
 // ApplicationNetworkPolicy converts an ApplicationNetworkPolicy; see
 // NetworkPolicy.
-func ApplicationNetworkPolicy(o *aws.ApplicationNetworkPolicy, unknown ...string) (policy.Policy, []policy.Problem) {
-	n := namespaced{report: report{unknown: unknown, ref: policy.PolicyRef{
+func ApplicationNetworkPolicy(o *aws.ApplicationNetworkPolicy, unclear ...string) (policy.Policy, []policy.Problem) {
+	n := namespaced{report: report{unclear: unclear, ref: policy.PolicyRef{
 		Group: aws.Group, Kind: aws.ApplicationNetworkPolicyKind, Namespace: o.Namespace, Name: o.Name,
 	}}, known: "podSelector, namespaceSelector, ipBlock, and in egress domainNames"}
 	ingress := n.ingress(o.Spec.Ingress)
@@ -71,6 +73,9 @@ func (n *namespaced) ingress(rules []networkingv1.NetworkPolicyIngressRule) []po
 }
 
 func (n *namespaced) rule(field, peersField string, peers []aws.ApplicationPeer, all []networkingv1.NetworkPolicyPort) policy.Rule {
+	if rule, null := n.nullRule(field, policy.ActionAccept); null {
+		return rule
+	}
 	rule := policy.Rule{
 		Action:   policy.ActionAccept,
 		AllPeers: len(peers) == 0,
@@ -86,7 +91,7 @@ func (n *namespaced) rule(field, peersField string, peers []aws.ApplicationPeer,
 
 func (n *namespaced) peer(field string, p *aws.ApplicationPeer, ports []policy.Port) []policy.Peerage {
 	one := func(p policy.Peerage) []policy.Peerage { return []policy.Peerage{p} }
-	if where, reason := n.unknownIn(field, n.known); reason != "" {
+	if where, reason := n.unclearIn(field, n.known); reason != "" {
 		return one(n.malformedPeer(where, reason))
 	}
 	selectors := p.PodSelector != nil || p.NamespaceSelector != nil

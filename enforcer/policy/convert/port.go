@@ -93,7 +93,7 @@ func ports[T any](r *report, field, known string, all []T, one func(T) (policy.P
 	var out []policy.Port
 	for i, item := range all {
 		at := fmt.Sprintf("%s[%d]", field, i)
-		if where, reason := r.unknownIn(at, known); reason != "" {
+		if where, reason := r.unclearIn(at, known); reason != "" {
 			out = append(out, r.malformedPort(where, reason))
 			continue
 		}

@@ -11,9 +11,9 @@ import (
 
 // ClusterNetworkPolicy converts the upstream kind of ClusterNetworkPolicy,
 // fields of the experimental channel included; see NetworkPolicy.
-func ClusterNetworkPolicy(o *policyv1alpha2.ClusterNetworkPolicy, unknown ...string) (policy.Policy, []policy.Problem) {
+func ClusterNetworkPolicy(o *policyv1alpha2.ClusterNetworkPolicy, unclear ...string) (policy.Policy, []policy.Problem) {
 	c := cluster{
-		report: report{unknown: unknown, ref: policy.PolicyRef{
+		report: report{unclear: unclear, ref: policy.PolicyRef{
 			Group: policyv1alpha2.GroupName, Kind: "ClusterNetworkPolicy", Name: o.Name,
 		}},
 		knownFrom:  "namespaces, pods",
@@ -44,8 +44,8 @@ func ClusterNetworkPolicy(o *policyv1alpha2.ClusterNetworkPolicy, unknown ...str
 
 func (c *cluster) upstreamRule(field, name string, action policyv1alpha2.ClusterNetworkPolicyRuleAction, all []policyv1alpha2.ClusterNetworkPolicyProtocol) clusterRule {
 	return clusterRule{
-		name: name, action: string(action), empty: len(all) == 0,
-		ports: ports(&c.report, field+"."+c.portsField, c.knownPorts, all, upstreamPort),
+		name: name, action: string(action), everyPort: all == nil,
+		ports: clusterPorts(c, field, all, upstreamPort),
 	}
 }
 
