@@ -24,9 +24,10 @@ import (
 // are left alone.
 //
 // It gives a snapshot or an error, never both. The error joins one *Error for
-// each fault; an unreadable folder gives the error of the file system. A peer
-// or port that this version does not understand is no error but closes its
-// rule, and is told in Snapshot.Problems.
+// each fault; an unreadable folder gives the error of the file system. A rule,
+// peer or port that is null or that this version does not understand is no
+// error but closes its rule, and is told in Snapshot.Problems. A policy that
+// does not say whom it selects is an error where its API demands that.
 func Load(dir string) (*Snapshot, error) {
 	files, err := readFolder(dir)
 	if err != nil {

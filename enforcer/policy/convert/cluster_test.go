@@ -44,6 +44,21 @@ ingress:
 				spec.ingress[0].ports[1]: portNumber, portRange and namedPort exclude each other; write an item for each
 				spec.ingress[0].ports[2]: protocol "icmp" has no ports; write TCP, UDP or SCTP
 				spec.ingress[0].ports[3]: "" is not a port name: must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)`},
+		{says: "P15: a list of ports without items is neither none nor all",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{action: Deny, to: [{namespaces: {}}], ports: []}]}`,
+			want: `admin 0 aws for pods(*/*)
+				egress: Deny pods(*/*) on MALFORMED`,
+			problems: `spec.egress[0].ports: no ports; write at least one, or leave the field out for all`},
+		{says: "P15: a podSelector that is missing closes its rule",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{action: Deny, to: [{pods: {namespaceSelector: {}}}]}]}`, unknown: []string{"spec.egress[0].to[0].pods.podSelector"},
+			want: `admin 0 aws for pods(*/*)
+				egress: Deny MALFORMED on all ports`,
+			problems: `spec.egress[0].to[0].pods.podSelector: no podSelector; write one, {} for all pods`},
+		{says: "P15: a rule that is null denies",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, ingress: [null]}`, unknown: []string{"spec.ingress[0]"},
+			want: `admin 0 aws for pods(*/*)
+				ingress: Deny MALFORMED on all ports`,
+			problems: `spec.ingress[0]: a rule that is null; write one, or remove it`},
 		{says: "P15: a nodes peer, which this API does not have, closes its rule",
 			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{action: Accept, to: [{}]}]}`, unknown: []string{"spec.egress[0].to[0].nodes"},
 			want: `admin 0 aws for pods(*/*)
@@ -122,6 +137,21 @@ egress:
 				spec.ingress[0].protocols[2]: port 0 does not exist; write 1 to 65535
 				spec.ingress[0].protocols[3]: number and range exclude each other; write an item for each
 				spec.ingress[0].protocols[4]: "WEB" is not a port name: must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)`},
+		{says: "P15: a list of protocols without items is neither none nor all",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{action: Deny, to: [{namespaces: {}}], protocols: []}]}`,
+			want: `admin 0 for pods(*/*)
+				egress: Deny pods(*/*) on MALFORMED`,
+			problems: `spec.egress[0].protocols: no protocols; write at least one, or leave the field out for all`},
+		{says: "P15: a podSelector that is missing closes its rule",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{action: Deny, to: [{pods: {namespaceSelector: {}}}]}]}`, unknown: []string{"spec.egress[0].to[0].pods.podSelector"},
+			want: `admin 0 for pods(*/*)
+				egress: Deny MALFORMED on all ports`,
+			problems: `spec.egress[0].to[0].pods.podSelector: no podSelector; write one, {} for all pods`},
+		{says: "P15: a rule that is null denies",
+			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, ingress: [null]}`, unknown: []string{"spec.ingress[0]"},
+			want: `admin 0 for pods(*/*)
+				ingress: Deny MALFORMED on all ports`,
+			problems: `spec.ingress[0]: a rule that is null; write one, or remove it`},
 		{says: "P15: a protocol of a newer API closes its rule",
 			spec: `{tier: Admin, priority: 0, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}], protocols: [{tcp: {}}]}]}`, unknown: []string{"spec.ingress[0].protocols[0].icmp"},
 			want: `admin 0 for pods(*/*)

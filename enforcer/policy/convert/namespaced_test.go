@@ -92,6 +92,17 @@ func TestNetworkPolicyMalformed(t *testing.T) {
 			want: `networkpolicy for pods(=ns/*)
 				ingress: Accept MALFORMED on all ports`,
 			problems: `spec.ingress[0].from[0].podSelector.matchLables: unknown field "podSelector.matchLables"; check its spelling`},
+		{says: "P13, P15: a rule that is null is not one about everybody",
+			spec: `{podSelector: {}, ingress: [null, {}]}`, unknown: []string{"spec.ingress[0]"},
+			want: `networkpolicy for pods(=ns/*)
+				ingress: Accept MALFORMED on all ports
+				ingress: Accept all peers on all ports`,
+			problems: `spec.ingress[0]: a rule that is null; write one, or remove it`},
+		{says: "P15: a port beyond 32 bits",
+			spec: `{podSelector: {}, ingress: [{ports: [{port: 0}]}]}`, unknown: []string{"spec.ingress[0].ports[0].port"},
+			want: `networkpolicy for pods(=ns/*)
+				ingress: Accept all peers on MALFORMED`,
+			problems: `spec.ingress[0].ports[0].port: a number of more than 32 bits; write 1 to 65535`},
 		{says: "an unknown field of peer 10 is not one of peer 1",
 			spec: `{podSelector: {}, ingress: [{from: [{podSelector: {}}, {podSelector: {}}]}]}`, unknown: []string{"spec.ingress[0].from[10].x"},
 			want: `networkpolicy for pods(=ns/*)
