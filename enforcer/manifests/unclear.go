@@ -62,25 +62,12 @@ func (u *unclear) cluster() bool { return u.o.kind == aws.ClusterNetworkPolicyKi
 // none: a server takes what is missing or null in its podSelector for empty.
 func (u *unclear) custom() bool { return u.o.kind != "NetworkPolicy" }
 
+// subject leaves an empty subject of a cluster policy to package convert, which
+// closes it and tells.
 func (u *unclear) subject(spec map[string]any) {
-	switch {
-	case u.cluster():
-		subject, is := spec["subject"].(map[string]any)
-		if (is || spec["subject"] == nil) && nothingIn(subject) {
-			u.fault("spec.subject", "no subject; write namespaces or pods")
-		}
-	case u.custom() && spec["podSelector"] == nil:
+	if u.custom() && !u.cluster() && spec["podSelector"] == nil {
 		u.fault("spec.podSelector", "no podSelector; write one, {} for all pods of the namespace")
 	}
-}
-
-func nothingIn(fields map[string]any) bool {
-	for _, value := range fields {
-		if value != nil {
-			return false
-		}
-	}
-	return true
 }
 
 func (u *unclear) walk(path string, value any) {
