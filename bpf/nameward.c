@@ -93,22 +93,49 @@ static __always_inline judgement admit(struct __sk_buff *skb, const struct endpo
 	return first;
 }
 
-// Later fragments follow the verdict of the first.
-static __always_inline judgement later_fragment(const struct passage *passage, void *table)
+// Is the datagram whose first fragment was let through still allowed? Its
+// connection says so where there is one; what has no ports has none.
+static __always_inline judgement datagram(const struct endpoint *endpoint, void *table,
+					  struct passage *passage)
+{
+	__u32 direction = passage->direction;
+	struct connection *connection = bpf_map_lookup_elem(table, &passage->flow);
+	__u64 class = 0;
+
+	if (connection && connection->epoch == passage->epoch)
+		return judged(PASS_FRAGMENT, NO_RULE);
+	if (connection)
+		return rejudge(endpoint, &passage->flow, connection, passage->epoch);
+	if (direction == EGRESS)
+		class = granted_class(endpoint, &passage->flow.peer);
+	return judge(&endpoint->stances[ENFORCED], direction, &passage->flow, class);
+}
+
+// Later fragments follow the verdict of the first, and what has become of it
+// since (D6).
+static __always_inline judgement later_fragment(const struct endpoint *endpoint, void *table,
+						struct passage *passage)
 {
 	struct connection *first;
-	struct flow flow;
+	judgement again;
 
-	fragment_flow(&passage->packet, passage->direction, &flow);
-	first = bpf_map_lookup_elem(table, &flow);
-	if (!first || !alive(&flow, first, now()))
+	fragment_flow(&passage->packet, passage->direction, &passage->flow);
+	first = bpf_map_lookup_elem(table, &passage->flow);
+	if (!first || !alive(&passage->flow, first, now()))
 		return judged(DROP_FRAGMENT_UNKNOWN, NO_RULE);
+	if (first->epoch != passage->epoch) {
+		unpack_flow(first->name_class, &passage->flow);
+		again = datagram(endpoint, table, passage);
+		if (!passes(again))
+			return again;
+		first->epoch = passage->epoch;
+	}
 	return judged(PASS_FRAGMENT, NO_RULE);
 }
 
 static __always_inline int remember_fragment(const struct passage *passage, void *table)
 {
-	struct connection first = {.opener = passage->direction};
+	struct connection first = {.opener = passage->direction, .name_class = packed_flow(&passage->flow)};
 	struct flow flow;
 
 	fragment_flow(&passage->packet, passage->direction, &flow);
@@ -153,7 +180,7 @@ static __always_inline judgement judge_packet(struct __sk_buff *skb, struct pass
 	if (!table)
 		return judged(DROP_NO_STATE, NO_RULE);
 	if (packet->fragment == LATER_FRAGMENT)
-		return later_fragment(passage, table);
+		return later_fragment(endpoint, table, passage);
 	judgement = judge_transport(skb, endpoint, table, passage);
 	if (packet->fragment == FIRST_FRAGMENT && passes(judgement) && remember_fragment(passage, table))
 		return judged(DROP_NO_STATE, NO_RULE);

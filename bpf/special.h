@@ -144,6 +144,19 @@ static __always_inline void fragment_flow(const struct packet *packet, __u32 dir
 	flow->kind = KIND_FRAGMENT + direction;
 }
 
+// What a datagram's flow has besides the fragment's peer and protocol.
+static __always_inline __u64 packed_flow(const struct flow *flow)
+{
+	return (__u64)flow->kind << 32 | (__u32)flow->peer_port << 16 | flow->pod_port;
+}
+
+static __always_inline void unpack_flow(__u64 packed, struct flow *flow)
+{
+	flow->kind = packed >> 32;
+	flow->peer_port = packed >> 16;
+	flow->pod_port = packed;
+}
+
 static __always_inline int same(const union address *a, const union address *b)
 {
 	return a->half[0] == b->half[0] && a->half[1] == b->half[1];

@@ -213,10 +213,12 @@ enum {
 };
 
 struct connection {
-	__u64 name_class; // of the grant that was live when it was opened, or 0
-	__u64 last_seen;  // ns since some moment at boot, at most a second old
-	__u32 epoch;	  // of the last judgement
-	__u8 opener;	  // enum direction
+	// Of the grant that was live when it was opened, or 0. Of a fragment: what
+	// the datagram's flow has and later fragments do not tell (packed_flow).
+	__u64 name_class;
+	__u64 last_seen; // ns since some moment at boot, at most a second old
+	__u32 epoch;	 // of the last judgement
+	__u8 opener;	 // enum direction
 	__u8 flags;
 	__u16 zero;
 };

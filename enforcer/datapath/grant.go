@@ -107,6 +107,9 @@ func (d *Datapath) Classes() (map[policy.EndpointID][]policy.ClassID, error) {
 		it := m.Iterate()
 		for it.Next(&flow, &connection) {
 			class := policy.ClassID(connection.NameClass)
+			if flow.Kind >= uint8(bpf.KernelKindKIND_FRAGMENT) {
+				continue // holds no class
+			}
 			if class != 0 && !slices.Contains(all[id], class) {
 				all[id] = append(all[id], class)
 			}

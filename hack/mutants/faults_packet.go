@@ -30,6 +30,8 @@ var packetMutants = []mutant{
 		"flow->kind = KIND_FRAGMENT + direction;", "flow->kind = KIND_FRAGMENT;", packetTests},
 	{"a fragment follows a verdict of another protocol", "D3", "bpf/special.h",
 		"flow->pod_port = packet->identification & 0xffff;\n\tflow->protocol = packet->protocol;", "flow->pod_port = packet->identification & 0xffff;", packetTests},
+	{"a fragment outlives its policy", "D6", "bpf/nameward.c",
+		"if (first->epoch != passage->epoch) {", "if (0) {", packetTests},
 	{"a fragment follows the verdict of a denied one", "D3", "bpf/nameward.c",
 		"packet->fragment == FIRST_FRAGMENT && passes(judgement) && remember_fragment(passage, table)", "packet->fragment == FIRST_FRAGMENT && remember_fragment(passage, table)", packetTests},
 	{"discovery may come from afar", "D4", "bpf/special.h",
