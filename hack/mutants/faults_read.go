@@ -15,7 +15,7 @@ var convertMutants = []mutant{
 	{"a cluster rule without peers is for everybody", "P15", "enforcer/policy/convert/cluster.go",
 		"rule.Peers = []policy.Peerage{c.malformedPeer(field+\".\"+peersField, \"no peers; write at least one\")}", "rule.AllPeers = true", convertTests},
 	{"fields of a newer API are left out of a peer", "P15", "enforcer/policy/convert/namespaced.go",
-		"n.unknownIn(field, n.known); reason != \"\" {", "n.unknownIn(field, n.known); reason == \"never\" {", convertTests},
+		"n.unclearIn(field, n.known); reason != \"\" {", "n.unclearIn(field, n.known); reason == \"never\" {", convertTests},
 	{"a bad selector selects everything", "P15", "enforcer/policy/convert/selector.go",
 		"\tpods, inside, err := s.resolve()\n\tif err != nil {", "\tpods, inside, err := s.resolve()\n\tif err != nil && inside == \"\" {", convertTests},
 	{"names under Deny are taken", "N8", "enforcer/policy/convert/name.go",
