@@ -19,22 +19,27 @@ import (
 // refused is an *UpdateError.
 func (d *Datapath) Apply(steps []*policy.Tables, interfaces map[policy.EndpointID]string) error {
 	last := steps[len(steps)-1]
-	if d.programs == nil || !d.fit(steps) {
+	if d.programs == nil || d.overtakes(last) || !d.fit(steps) {
 		if err := d.renew(last); err != nil {
 			return err
 		}
+		d.unfinished = last
 		return d.finish(last, interfaces)
 	}
-	if err := d.retreat(last); err != nil {
-		return err
-	}
-	d.unfinished = steps
+	d.unfinished = last
 	for _, t := range steps {
 		if err := d.step(t, last); err != nil {
 			return err
 		}
 	}
 	return d.finish(last, interfaces)
+}
+
+// overtakes says whether a change that failed half way is to be followed by
+// another. Some pods have its policy then and some peers its classes, for which
+// no step of the other has rows: new programs are the way to that.
+func (d *Datapath) overtakes(last *policy.Tables) bool {
+	return d.unfinished != nil && d.unfinished != last
 }
 
 func (d *Datapath) fit(steps []*policy.Tables) bool {

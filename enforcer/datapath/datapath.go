@@ -65,8 +65,8 @@ type Datapath struct {
 	pods     map[policy.EndpointID]*pod
 	// leaving are pods that are no more, but not yet out of the kernel.
 	leaving []*pod
-	// unfinished are the steps of an Apply that failed half way.
-	unfinished []*policy.Tables
+	// unfinished is where an Apply leads that failed half way.
+	unfinished *policy.Tables
 	slots      *slots
 	// settled is closed when no packet can be in a view of an endpoint that
 	// was current before the last switch.

@@ -100,31 +100,3 @@ func (d *Datapath) settleAfter(p *pod) {
 		}
 	}()
 }
-
-// retreat takes back an attempt that failed, unless last is what it was about.
-// It may have left pods under its policy and peers in its classes, for which
-// what comes next has no rows. Peers get the classes that suit both policies
-// before pods get the old one back; those that came with the attempt wait.
-func (d *Datapath) retreat(last *policy.Tables) error {
-	if len(d.unfinished) < 2 || d.unfinished[len(d.unfinished)-1] == last {
-		return nil
-	}
-	t := *d.unfinished[0]
-	if err := d.programs.rows.add(&t); err != nil {
-		return err
-	}
-	if err := d.programs.move(&t); err != nil {
-		return err
-	}
-	t.Endpoints = maps.Clone(t.Endpoints)
-	for id, p := range d.pods {
-		if _, ok := t.Endpoints[id]; !ok {
-			t.Endpoints[id] = policy.Endpoint{Pod: p.ref} // denied everything
-		}
-	}
-	if err := d.turn(&t, &policy.Tables{}); err != nil {
-		return err
-	}
-	d.unfinished = nil
-	return nil
-}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nameward/nameward/enforcer/datapath"
 	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/hack/prove/cluster"
@@ -151,8 +153,8 @@ func meets(t *testing.T, n *kernel.Node, w *policy.World, all []want) error {
 }
 
 // D7, D10: a change that was refused after its pods and peers had been switched
-// is overtaken by another, on the way to which the old policy must find its peers
-// again before any pod gets it back.
+// is overtaken by another, on the way to which no pod may get the old policy back
+// under classes that it has no rows for.
 func TestOvertakenChangeIsNoMixture(t *testing.T) {
 	pods := podOn(0, "one", "10.0.0.1")
 	// 8.8.8.8 is denied by all three, though by rules for other CIDRs.
@@ -177,7 +179,11 @@ func TestOvertakenChangeIsNoMixture(t *testing.T) {
 			if !here {
 				return nil
 			}
-			return meets(t, n, last, denied)
+			err := meets(t, n, last, denied)
+			if errors.Is(err, datapath.ErrNotAttached) {
+				return nil // judged by programs in which nothing is written any more
+			}
+			return err
 		}
 		if err := n.Apply(last, policy.Compile(last)); err != nil {
 			return err
