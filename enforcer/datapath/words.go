@@ -21,6 +21,7 @@ type words struct {
 	name   string
 	cfg    *Config
 	spans  []policy.PortSpan // set last
+	isSet  bool
 }
 
 func mapWords(cfg *Config, name string, m *ebpf.Map) (*words, error) {
@@ -60,7 +61,7 @@ var portBase = map[uint8]int{
 
 // setPorts gives every port its class. Spans are sorted and disjoint.
 func (w *words) setPorts(spans []policy.PortSpan) error {
-	if len(spans) > 0 && len(spans) == len(w.spans) && &spans[0] == &w.spans[0] {
+	if w.same(spans) {
 		return nil // Tables never change, so these are in the kernel
 	}
 	at := 0
@@ -75,8 +76,16 @@ func (w *words) setPorts(spans []policy.PortSpan) error {
 		at = end
 	}
 	w.fill(at, len(w.all), 0)
-	w.spans = spans
+	w.spans, w.isSet = spans, true
 	return nil
+}
+
+// same says whether spans are those set last, themselves.
+func (w *words) same(spans []policy.PortSpan) bool {
+	if !w.isSet || len(spans) != len(w.spans) {
+		return false
+	}
+	return len(spans) == 0 || &spans[0] == &w.spans[0]
 }
 
 func (w *words) fill(from, to int, class policy.PortClass) {
