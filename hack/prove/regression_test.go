@@ -157,10 +157,11 @@ func meets(t *testing.T, n *kernel.Node, w *policy.World, all []want) error {
 // under classes that it has no rows for.
 func TestOvertakenChangeIsNoMixture(t *testing.T) {
 	pods := podOn(0, "one", "10.0.0.1")
-	// 8.8.8.8 is denied by all three, though by rules for other CIDRs.
-	from := worldOf(t, pods+admin("first", "8.0.0.0/7"))
-	to := worldOf(t, pods+admin("second", "8.8.0.0/16"))
-	last := worldOf(t, pods+admin("third", "8.8.8.8/32"))
+	// 8.8.8.8 is denied by all three, though by rules for other CIDRs, on port
+	// 80, though by rules for other ports.
+	from := worldOf(t, pods+admin("first", "8.0.0.0/7", 1, 100))
+	to := worldOf(t, pods+admin("second", "8.8.0.0/16", 50, 90))
+	last := worldOf(t, pods+admin("third", "8.8.8.8/32", 80, 85))
 	denied := []want{{egress("a/one", "8.8.8.8", 80), policy.Deny, policy.TierAdmin}}
 	inside(t, func(n *kernel.Node) error {
 		if err := n.Apply(from, policy.Compile(from)); err != nil {
@@ -192,14 +193,15 @@ func TestOvertakenChangeIsNoMixture(t *testing.T) {
 	})
 }
 
-func admin(name, cidr string) string {
+func admin(name, cidr string, first, last int) string {
 	return fmt.Sprintf(`
 ---
 apiVersion: policy.networking.k8s.io/v1alpha2
 kind: ClusterNetworkPolicy
 metadata: {name: %s}
-spec: {tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{action: Deny, to: [{networks: [%s]}]}]}
-`, name, cidr)
+spec: {tier: Admin, priority: 0, subject: {namespaces: {}}, egress: [{
+  action: Deny, to: [{networks: [%s]}], protocols: [{tcp: {destinationPort: {range: {start: %d, end: %d}}}}]}]}
+`, name, cidr, first, last)
 }
 
 // D10: what a refused write has left of a pod goes with the next attempt: of one
