@@ -19,7 +19,9 @@ type census struct {
 	owner *Compiled
 	// stale says that a crowd without pods is left whose ports nobody has now.
 	stale bool
-	known map[string]int32 // crowd key → crowd
+	// deserted are the crowds without pods, which only a new census drops.
+	deserted int
+	known    map[string]int32 // crowd key → crowd
 	// at are the crowds whose pods have the address, once for each pod.
 	at map[netip.Addr][]int32
 	// sorted is what order gave last, nil if that was before somebody moved.

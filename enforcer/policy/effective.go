@@ -72,7 +72,7 @@ func newRulebook(w *World, c *census, before *rulebook, ch *change) *rulebook {
 // inherit takes over drafts and problems, and the order of tiers that are as
 // they were.
 func (b *rulebook) inherit(before *rulebook, ch *change) {
-	b.drafts, b.problems, b.lists = before.drafts, before.problems, before.lists
+	b.drafts, b.problems = before.drafts, before.problems
 	changed := map[Tier]bool{}
 	for _, p := range ch.policies.gone {
 		delete(b.problems, p)

@@ -11,9 +11,12 @@ func (c *census) yields(to *Compiled) bool { return c.owner == to }
 // serves says whether new rules may be resolved by the census.
 func (c *census) serves(to *Compiled) bool { return c.yields(to) && !c.stale }
 
+// mostDeserted is how many crowds may be without pods beside half of them all.
+const mostDeserted = 64
+
 // move lets pods go and come, and gives the addresses that were or are theirs.
 // It says no, and is of no more use, where a named port may lead to other
-// numbers now (P10).
+// numbers now (P10), or where it keeps too much that is gone.
 func (c *census) move(pods edit[Pod], namedPorts bool) (touched []netip.Addr, ok bool) {
 	c.owner = nil
 	var key []byte
@@ -24,7 +27,11 @@ func (c *census) move(pods edit[Pod], namedPorts bool) (touched []netip.Addr, ok
 		key = crowdKey(key[:0], p)
 		n := c.known[string(key)]
 		touched = append(touched, c.leave(n, p)...)
-		if len(c.crowds[n].addresses) == 0 && len(p.Ports) > 0 {
+		if len(c.crowds[n].addresses) > 0 {
+			continue
+		}
+		c.deserted++
+		if len(p.Ports) > 0 {
 			c.stale = true
 			if namedPorts {
 				return nil, false
@@ -37,12 +44,18 @@ func (c *census) move(pods edit[Pod], namedPorts bool) (touched []netip.Addr, ok
 		}
 		key = crowdKey(key[:0], p)
 		n, fresh := c.enter(key, p)
+		if !fresh && len(c.crowds[n].addresses) == len(p.Addresses) {
+			c.deserted--
+		}
 		if len(p.Ports) > 0 && namedPorts && (fresh || len(c.crowds[n].addresses) == len(p.Addresses)) {
 			return nil, false
 		}
 		for _, a := range p.Addresses {
 			touched = append(touched, plain(a))
 		}
+	}
+	if c.deserted > mostDeserted+len(c.crowds)/2 {
+		return nil, false // rollouts of other nodes' pods would fill the memory
 	}
 	slices.SortFunc(touched, netip.Addr.Compare)
 	touched = slices.DeleteFunc(slices.Compact(touched), func(a netip.Addr) bool { return !a.IsValid() })
