@@ -44,6 +44,10 @@ kernels: ## run the kernel's tests on older Linux, emulated (Debian: qemu-system
 race: ## run the tests with Go's race detector
 	go test -race -tags $(TAGS) -timeout 20m $(ARGS) ./enforcer/... ./plugin/...
 
+.PHONY: fuzz
+fuzz: ## give random bytes to every parser of what comes from outside, FUZZTIME=10s for each (root)
+	hack/fuzz $(or $(FUZZTIME),10s)
+
 .PHONY: semantics
 semantics: ## table of what SEMANTICS.md promises and the tests of it
 	go run ./hack/semantics -o hack/semantics/TABLE.md -check P,D1-D7
