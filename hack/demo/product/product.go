@@ -4,9 +4,11 @@
 package product
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -51,6 +53,8 @@ type Product struct {
 	folder string
 
 	coredns, hasty, enforcer *Process
+	// others were started by Serve.
+	others []*Process
 }
 
 // Timings of the run: short, so that expiry can be watched.
@@ -86,12 +90,14 @@ func (p *Product) Folder() string { return p.folder }
 // Manifests is the folder that the enforcer watches.
 func (p *Product) Manifests() string { return filepath.Join(p.folder, "manifests") }
 
-func (p *Product) pins() string { return filepath.Join(bpffs(p.folder), "nameward") }
+// Pins is where the enforcer keeps what outlives it.
+func (p *Product) Pins() string { return filepath.Join(bpffs(p.folder), "nameward") }
 
 // bpffs is where a run mounts a BPF file system of its own.
 func bpffs(folder string) string { return filepath.Join(folder, "bpf") }
 
-func (p *Product) socket(of string) string {
+// Socket is the URL of a unix socket in the run's folder.
+func (p *Product) Socket(of string) string {
 	return "unix://" + filepath.Join(p.folder, of+".sock")
 }
 
@@ -135,7 +141,7 @@ func (p *Product) startCoreDNS(name string, addresses scene.Dual, hold string, n
     }
     forward . %[11]s
 }
-`, addresses.V4, addresses.V6, p.socket(name), hold, ready, 8080+nth, 9153+nth,
+`, addresses.V4, addresses.V6, p.Socket(name), hold, ready, 8080+nth, 9153+nth,
 		scene.BackendService.V4, scene.BackendService.V6, scene.Backend.Name, scene.Authority.V4)
 	if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
 		return nil, fmt.Errorf("write Corefile: %w", err)
@@ -149,21 +155,40 @@ func (p *Product) StartEnforcer(ctx context.Context) (err error) {
 		scene.ClusterDNS.V4.String(), scene.ClusterDNS.V6.String(),
 		scene.HastyDNS.V4.String(), scene.HastyDNS.V6.String(),
 	}
-	p.enforcer, err = startProcess(p.scene.Node, p.log("enforcer"), "http://"+MetricsAddress+"/readyz", p.binaries.Enforcer,
-		"--manifests", p.Manifests(),
-		"--node", NodeName,
-		"--pin", p.pins(),
-		"--dns", p.socket("coredns"),
-		"--dns", p.socket("coredns-hold-off"),
+	return p.Enforce(ctx,
+		"--dns", p.Socket("coredns"),
+		"--dns", p.Socket("coredns-hold-off"),
 		"--cluster-dns", strings.Join(dns, ","),
-		"--metrics", MetricsAddress,
 		"--min-ttl", minTTL,
 		"--grace", grace,
 	)
+}
+
+// Enforce starts the enforcer with these flags besides those for the run's
+// folder and node, and waits until it is ready.
+func (p *Product) Enforce(ctx context.Context, flags ...string) (err error) {
+	own := []string{"--manifests", p.Manifests(), "--node", NodeName, "--pin", p.Pins(), "--metrics", MetricsAddress}
+	p.enforcer, err = startProcess(p.scene.Node, p.log("enforcer"), "http://"+MetricsAddress+"/readyz",
+		p.binaries.Enforcer, append(own, flags...)...)
 	if err != nil {
 		return err
 	}
 	return p.enforcer.AwaitReady(ctx)
+}
+
+// Serve starts a CoreDNS of the caller's own on the node and waits until it is
+// ready. ready is the address of its ready plugin, name that of its log.
+func (p *Product) Serve(ctx context.Context, name, corefile, ready string) error {
+	path := filepath.Join(p.folder, name+".Corefile")
+	if err := os.WriteFile(path, []byte(corefile), 0o644); err != nil {
+		return fmt.Errorf("write Corefile: %w", err)
+	}
+	process, err := startProcess(p.scene.Node, p.log(name), "http://"+ready+"/ready", p.binaries.CoreDNS, "-conf", path)
+	if err != nil {
+		return err
+	}
+	p.others = append(p.others, process)
+	return process.AwaitReady(ctx)
 }
 
 // EnforcerRuns says whether there is an enforcer to ask.
@@ -174,25 +199,34 @@ func (p *Product) KillEnforcer() { p.enforcer.Kill() }
 
 // Counters reads the enforcer's verdict counters.
 func (p *Product) Counters(ctx context.Context) (Counters, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+MetricsAddress+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := p.enforcer.web.Do(request)
+	page, err := p.Metrics(ctx, MetricsAddress)
 	if err != nil {
 		return nil, fmt.Errorf("read the enforcer's metrics: %w", err)
 	}
+	return ParseCounters(bytes.NewReader(page))
+}
+
+// Metrics reads a page of metrics that a program serves on the node.
+func (p *Product) Metrics(ctx context.Context, address string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := webClient(p.scene.Node).Do(request)
+	if err != nil {
+		return nil, err
+	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("read the enforcer's metrics: %s", response.Status)
+		return nil, fmt.Errorf("%s says %s", request.URL, response.Status)
 	}
-	return ParseCounters(response.Body)
+	return io.ReadAll(response.Body)
 }
 
 // Tails returns the ends of all logs.
 func (p *Product) Tails() string {
 	var tails []string
-	for _, process := range []*Process{p.coredns, p.hasty, p.enforcer} {
+	for _, process := range append([]*Process{p.coredns, p.hasty, p.enforcer}, p.others...) {
 		if process != nil {
 			tails = append(tails, process.Tail())
 		}
@@ -203,7 +237,7 @@ func (p *Product) Tails() string {
 // Close ends the programs and takes the BPF file system away, and with it the
 // last hold on the programs in the kernel.
 func (p *Product) Close() error {
-	for _, process := range []*Process{p.enforcer, p.hasty, p.coredns} {
+	for _, process := range append([]*Process{p.enforcer, p.hasty, p.coredns}, p.others...) {
 		if process != nil {
 			process.Stop()
 		}

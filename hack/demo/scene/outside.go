@@ -19,26 +19,14 @@ import (
 type Outside struct {
 	netspace *Netspace
 	http     *http.Server
-	dns      []*dns.Server
+	stopDNS  func() error
 }
 
-func startOutside(n *Netspace) (*Outside, error) {
+func startOutside(n *Netspace, authority func(*Netspace) (func() error, error)) (*Outside, error) {
 	o := &Outside{netspace: n}
-	packets, err := n.ListenPacket("udp", net.JoinHostPort("", strconv.Itoa(dnsPort)))
-	if err != nil {
-		return nil, fmt.Errorf("listen for DNS outside: %w", err)
-	}
-	streams, err := n.Listen("tcp", net.JoinHostPort("", strconv.Itoa(dnsPort)))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for DNS outside: %w", err), packets.Close())
-	}
-	for _, server := range []*dns.Server{{PacketConn: packets}, {Listener: streams}} {
-		server.Handler = dns.HandlerFunc(answer)
-		started := make(chan struct{})
-		server.NotifyStartedFunc = func() { close(started) }
-		go server.ActivateAndServe()
-		<-started
-		o.dns = append(o.dns, server)
+	var err error
+	if o.stopDNS, err = authority(n); err != nil {
+		return nil, fmt.Errorf("serve DNS outside: %w", err)
 	}
 	if o.http, err = serveHTTP(n, HTTPPort); err != nil {
 		return nil, errors.Join(fmt.Errorf("serve HTTP outside: %w", err), o.stop())
@@ -47,14 +35,32 @@ func startOutside(n *Netspace) (*Outside, error) {
 }
 
 func (o *Outside) stop() error {
-	var errs []error
-	for _, server := range o.dns {
-		errs = append(errs, server.Shutdown())
-	}
+	err := o.stopDNS()
 	if o.http != nil {
-		errs = append(errs, o.http.Close())
+		err = errors.Join(err, o.http.Close())
 	}
-	return errors.Join(errs...)
+	return err
+}
+
+// serveNames starts the scene's own DNS server, over UDP and TCP.
+func serveNames(n *Netspace) (stop func() error, err error) {
+	packets, err := n.ListenPacket("udp", net.JoinHostPort("", strconv.Itoa(dnsPort)))
+	if err != nil {
+		return nil, err
+	}
+	streams, err := n.Listen("tcp", net.JoinHostPort("", strconv.Itoa(dnsPort)))
+	if err != nil {
+		return nil, errors.Join(err, packets.Close())
+	}
+	servers := []*dns.Server{{PacketConn: packets}, {Listener: streams}}
+	for _, server := range servers {
+		server.Handler = dns.HandlerFunc(answer)
+		started := make(chan struct{})
+		server.NotifyStartedFunc = func() { close(started) }
+		go server.ActivateAndServe()
+		<-started
+	}
+	return func() error { return errors.Join(servers[0].Shutdown(), servers[1].Shutdown()) }, nil
 }
 
 // serveHTTP answers every request on the port of all of the namespace's

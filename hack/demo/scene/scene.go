@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -21,16 +22,37 @@ type Scene struct {
 	// Outside is the rest of the world.
 	Outside *Outside
 
+	networks  []netip.Prefix
+	authority func(outside *Netspace) (stop func() error, err error)
 	netspaces []*Netspace
 	closers   []func() error
+}
+
+// Option changes the scene before it is built.
+type Option func(*Scene)
+
+// WithNetworks makes more networks outside answer, as the scene's own do. They
+// must not hold the node's, the pods' or Services' addresses.
+func WithNetworks(networks ...netip.Prefix) Option {
+	return func(s *Scene) { s.networks = append(s.networks, networks...) }
+}
+
+// WithAuthority puts another DNS server in the place of the scene's. start is
+// called once, has to listen on port 53 of the outside namespace, and returns
+// what stops the server.
+func WithAuthority(start func(outside *Netspace) (stop func() error, err error)) Option {
+	return func(s *Scene) { s.authority = start }
 }
 
 const ifaNoDAD = unix.IFA_F_NODAD
 
 // New builds the scene. prefix begins the name of each of its network
 // namespaces and must be unique on the machine. After an error nothing is left.
-func New(prefix string) (_ *Scene, err error) {
-	s := &Scene{Pods: newPods()}
+func New(prefix string, options ...Option) (_ *Scene, err error) {
+	s := &Scene{Pods: newPods(), networks: slices.Clone(outsideNetworks), authority: serveNames}
+	for _, option := range options {
+		option(s)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -95,10 +117,10 @@ func (s *Scene) openWorld(name string) error {
 	if err := s.Node.Do(nodeRoutes); err != nil {
 		return fmt.Errorf("route on the node: %w", err)
 	}
-	if err := outside.Do(outsideRoutes); err != nil {
+	if err := outside.Do(func() error { return outsideRoutes(s.networks) }); err != nil {
 		return fmt.Errorf("route outside: %w", err)
 	}
-	if s.Outside, err = startOutside(outside); err != nil {
+	if s.Outside, err = startOutside(outside, s.authority); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.Outside.stop)
@@ -136,8 +158,8 @@ func nodeRoutes() error {
 	)
 }
 
-// outsideRoutes makes all outside networks local and the pods reachable.
-func outsideRoutes() error {
+// outsideRoutes makes the networks local and the pods reachable.
+func outsideRoutes(networks []netip.Prefix) error {
 	link, err := netlink.LinkByName("eth0")
 	if err != nil {
 		return err
@@ -155,7 +177,7 @@ func outsideRoutes() error {
 			return fmt.Errorf("add route to the pods: %w", err)
 		}
 	}
-	for _, network := range outsideNetworks {
+	for _, network := range networks {
 		local := &netlink.Route{LinkIndex: lo.Attrs().Index, Dst: ipNet(network),
 			Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}
 		if err := netlink.RouteAdd(local); err != nil {
