@@ -90,7 +90,7 @@ kind: Pod
 metadata:
   namespace: %s
   name: %[2]s
-  uid: %[2]s-uid
+  uid: %[7]s
   labels:
     role: %[3]s
   annotations:
@@ -106,7 +106,7 @@ status:
   podIPs:
     - ip: %[5]s
     - ip: "%[6]s"
-`, pod.Namespace, pod.Name, pod.Role, NodeName, pod.Address.V4, pod.Address.V6)
+`, pod.Namespace, pod.Name, pod.Role, NodeName, pod.Address.V4, pod.Address.V6, pod.UID())
 }
 
 func serviceObject(namespace, name string, address scene.Dual) string {

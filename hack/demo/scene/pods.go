@@ -22,6 +22,9 @@ type Pod struct {
 // Route names the pod in tables: pods of the article go by their name alone.
 func (p *Pod) String() string { return p.Name }
 
+// UID is what the manifests call the pod's one life.
+func (p *Pod) UID() string { return p.Name + "-uid" }
+
 // Netspace is the pod's network namespace.
 func (p *Pod) Netspace() *Netspace { return p.net }
 
