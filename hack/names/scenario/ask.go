@@ -117,7 +117,8 @@ func saw(reply *dns.Msg, err error) string {
 	return shorten(words)
 }
 
-// inside are the addresses that a record holds.
+// inside are the addresses that a record holds. One that came without data
+// (RFC 2136, 2.4) holds none.
 func inside(rr dns.RR) []netip.Addr {
 	var ips []net.IP
 	switch rr := rr.(type) {
@@ -132,8 +133,9 @@ func inside(rr dns.RR) []netip.Addr {
 	}
 	var addrs []netip.Addr
 	for _, ip := range ips {
-		addr, _ := netip.AddrFromSlice(ip)
-		addrs = append(addrs, addr)
+		if addr, ok := netip.AddrFromSlice(ip); ok {
+			addrs = append(addrs, addr)
+		}
 	}
 	return addrs
 }

@@ -45,18 +45,15 @@ var blocks = [chains]struct{ says, text string }{
     forward . AUTHORITY {
         force_tcp
     }`},
-	renaming: {"rewrite with answer auto", `
-    rewrite stop {
-        name exact renamed.fault.example inside.elsewhere.example
-        answer auto
-    }
+	renaming: {"rewrite with answer auto, or of one name, which has the same effect", `
+    rewrite stop name exact renamed.fault.example inside.elsewhere.example
     rewrite stop {
         name suffix .public.example .fault.example
         answer auto
     }
     forward . AUTHORITY`},
 	bending: {"rewrite of the question alone", `
-    rewrite stop name exact bent.fault.example other.elsewhere.example answer name ^never$ never
+    rewrite stop name suffix .bent.fault.example .elsewhere.example
     forward . AUTHORITY`},
 	searching: {"autopath", `
     autopath cluster.local FOLDER/search.conf
@@ -93,9 +90,9 @@ var blocks = [chains]struct{ says, text string }{
     forward . AUTHORITY`},
 	hiding: {"a cache that is no build of ours, before the chain with cache, forward", `
     forward . CLUSTER`},
-	beside: {"node-local cache of our build, before the chain with cache, forward", `
+	beside: {"node-local cache of our build, before the chain with forward alone", `
     cache 30
-    forward . CLUSTER {
+    forward . BEHIND {
         force_tcp
     }`},
 }

@@ -69,10 +69,16 @@ func (r *run) count(before, after reading) {
 		r.failures = append(r.failures, fmt.Sprintf(
 			"packets that the kernel counts as denied: got %d, want one for each of the %d SYNs that were dropped", got, lost))
 	}
+	sharing := make(map[string]float64)
+	for _, row := range r.rows {
+		for _, prefix := range row.Counts {
+			sharing[prefix]++
+		}
+	}
 	for i, row := range r.rows {
 		r.results[i].counted = make(map[string]float64)
 		for _, prefix := range row.Counts {
-			r.results[i].counted[prefix] = after.grown(before, prefix)
+			r.results[i].counted[prefix] = after.grown(before, prefix) / sharing[prefix]
 		}
 	}
 }

@@ -62,8 +62,8 @@ func judge(row Row, i int, res result) judgement {
 		}
 	}
 	for _, series := range row.Counts {
-		if res.counted[series] <= 0 {
-			wrong("%s: got no more than before, want more", series)
+		if share := res.counted[series]; share < 1 {
+			wrong("%s: got %.2g more for each row that wants one more", series, share)
 		}
 	}
 	j.open, j.lost = tally(res.fates, grants), tally(res.fates, drops)

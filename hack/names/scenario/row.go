@@ -53,7 +53,8 @@ type Row struct {
 	// Life is how long the grants are valid after the last answer; 0 is not
 	// checked.
 	Life time.Duration
-	// Counts are series of a program's metrics that must have grown.
+	// Counts are series of a program's metrics, or how they begin, which must
+	// have grown by one for each row that names them.
 	Counts []string
 }
 

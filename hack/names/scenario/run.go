@@ -101,7 +101,8 @@ type result struct {
 	asked, answered time.Duration
 	// grants is what the kernel holds in the end for the addresses of the row.
 	grants map[netip.Addr]time.Duration
-	// counted says how much each of the row's Counts has grown.
+	// counted says how much each of the row's Counts has grown, shared evenly
+	// by the rows that name it.
 	counted map[string]float64
 	err     error
 }

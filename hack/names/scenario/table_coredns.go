@@ -16,11 +16,11 @@ func once(text string) func(place) authority.Script {
 // coreDNS are about plugins that make or change answers (N11), and about what
 // stands between pod and plugin (N14).
 var coreDNS = []Row{
-	{ID: "N11", Says: "rewrite, answer auto: the client gets the addresses of another name under the one it asked for", Name: "renamed",
-		More: map[string]string{"inside." + foreign + "": "@ 60 A {1}"}, Asks: []Ask{{Of: renaming}}, Grants: "{1}"},
-	{ID: "N11", Says: "rewrite to a name that a rule has: what the client asked counts", Name: "www.public.example.",
+	{ID: "N11", Says: "rewrite of one name: the client gets the addresses of another under it", Name: "renamed",
+		More: map[string]string{"inside." + foreign: "@ 60 A {1}"}, Asks: []Ask{{Of: renaming}}, Grants: "{1}"},
+	{ID: "N11", Says: "rewrite, answer auto, to a name that a rule has: what the client asked counts", Name: "www.public.example.",
 		More: map[string]string{"www": "@ 60 A {1}"}, Asks: []Ask{{Of: renaming}}, Sees: "NOERROR {1}", Drops: "{1}"},
-	{ID: "N4", Says: "rewrite of the question alone: the records have another owner", Name: "bent",
+	{ID: "N4", Says: "rewrite of the question alone: the records have another owner", Name: "other.bent",
 		More: map[string]string{"other." + foreign: "@ 60 A {1}"}, Asks: []Ask{{Of: bending}}, Sees: "NOERROR {1}", Drops: "{1}"},
 	{ID: "N4", Says: "autopath answers the first name of the search path with the name itself", Name: "api.path.fault.example.crawl.svc.cluster.local.",
 		More: map[string]string{"api.path": "@ 60 A {1}"}, Asks: []Ask{{Of: searching}}, Grants: "{1}"},
@@ -51,7 +51,7 @@ var coreDNS = []Row{
 	{ID: "N14", Says: "what the node-local cache gets from our CoreDNS behind it is learnt whole", Name: "beside-many",
 		Serves: "@ 60 A {1..300}", Asks: []Ask{{Of: beside, By: tcp}}, Grants: "{1..300}"},
 	{ID: "N14", Says: "a cache of another build hides the pod: closed and counted", Name: "hidden",
-		Serves: "@ 60 A {1}", Asks: []Ask{{Of: hiding}}, Sees: "NOERROR {1}", Drops: "{1}", Counts: []string{"coredns_nameward_identity_lost_total"}},
+		Serves: "@ 60 A {1}", Asks: []Ask{{Of: hiding}}, Sees: "NOERROR {1}", Drops: "{1}", Counts: []string{`coredns_nameward_identity_lost_total{server="dns://10.100.53.1:53"`}},
 }
 
 // onlyIPv4 has records for A alone.

@@ -41,7 +41,7 @@ var guarded = []Row{
 	refused("the node", "node", "192.0.2.1", "node"),
 	refused6("the node, IPv6", "node-6", "fd00:77::1", "node"),
 	refused("another pod", "pod", "10.88.0.11", "pod"),
-	refused6("another pod, IPv6", "pod-6", "fd00:88::b", "pod"),
+	refused6("another pod, IPv6", "pod-6", "fd00:88::11", "pod"),
 	refused("a Service", "service", "10.100.42.7", "service"),
 	refused6("a Service, IPv6", "service-6", "fd00:10:100::4207", "service"),
 	refused("RFC 1918, 10/8", "private-10", "10.1.2.3", "private"),

@@ -116,6 +116,7 @@ func (w *world) start(ctx context.Context) error {
 	values := strings.NewReplacer(
 		"AUTHORITY", scene.Authority.V4.String(),
 		"CLUSTER", plain.address().V4.String(),
+		"BEHIND", bare.address().V4.String(),
 		"FOLDER", folder,
 		"MADE", madeAddress.String(),
 	)
