@@ -16,6 +16,10 @@ import (
 // earlier: BIND and Unbound at 11 or so.
 const maxChain = 16
 
+// maxTTL is a week, in seconds: what RFC 8767, 4, recommends to cut longer TTLs
+// to, so that no zone makes an address a pod's for a century.
+const maxTTL = 7 * 24 * 60 * 60
+
 // extraction is what a client learns from one answer. It is used again and
 // again, to spare the allocations.
 type extraction struct {
@@ -36,7 +40,7 @@ func (x *extraction) read(question string, answer []dns.RR, cnameTargets bool) {
 	x.names = append(x.names[:0], names.Canonical(question))
 	x.addresses = x.addresses[:0]
 	x.owners = x.owners[:0]
-	ttl := ^uint32(0)
+	ttl := uint32(maxTTL)
 	for owner := question; ; {
 		cname := x.collect(owner, answer, ttl)
 		x.owners = append(x.owners, owner)

@@ -80,6 +80,11 @@ func TestExtract(t *testing.T) {
 			names: "example.org", addresses: "192.0.2.1/30",
 		},
 		{
+			name:     "N5: a TTL of more than a week is a week",
+			question: "example.org.", answer: "example.org. 4294967295 IN A 192.0.2.1",
+			names: "example.org", addresses: "192.0.2.1/604800",
+		},
+		{
 			name:     "a loop ends",
 			question: "a.example.org.",
 			answer:   "a.example.org. 30 IN CNAME b.example.org.\nb.example.org. 30 IN CNAME a.example.org.\nb.example.org. 30 IN A 192.0.2.1",
