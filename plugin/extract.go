@@ -58,21 +58,25 @@ func (x *extraction) read(question string, answer []dns.RR, cnameTargets bool) {
 
 // collect takes the owner's addresses and returns its CNAME, nil if it has none.
 func (x *extraction) collect(owner string, answer []dns.RR, ttl uint32) (cname *dns.CNAME) {
+	sets := setTTLs{ttl, ttl, ttl, ttl}
 	for _, rr := range answer {
-		header := rr.Header()
-		if header.Class != dns.ClassINET || !sameName(header.Name, owner) {
+		if least := sets.of(rr); least != nil && ownedBy(rr, owner) {
+			*least = min(*least, rr.Header().Ttl)
+		}
+	}
+	for _, rr := range answer {
+		if !ownedBy(rr, owner) {
 			continue
 		}
-		least := min(ttl, header.Ttl)
 		switch rr := rr.(type) {
 		case *dns.A:
-			x.add(rr.A, least)
+			x.add(rr.A, sets.a)
 		case *dns.AAAA:
-			x.add(rr.AAAA, least)
+			x.add(rr.AAAA, sets.aaaa)
 		case *dns.HTTPS:
-			x.addHints(rr.Value, least)
+			x.addHints(rr.Value, sets.https)
 		case *dns.SVCB:
-			x.addHints(rr.Value, least)
+			x.addHints(rr.Value, sets.svcb)
 		case *dns.CNAME:
 			if cname == nil {
 				cname = rr
@@ -80,6 +84,30 @@ func (x *extraction) collect(owner string, answer []dns.RR, ttl uint32) (cname *
 		}
 	}
 	return cname
+}
+
+func ownedBy(rr dns.RR, owner string) bool {
+	header := rr.Header()
+	return header.Class == dns.ClassINET && sameName(header.Name, owner)
+}
+
+// setTTLs are the TTLs of one owner's sets of records. All records of a set have
+// the smallest TTL among them (RFC 2181, 5.2), also one that stands there twice.
+type setTTLs struct{ a, aaaa, https, svcb uint32 }
+
+// of is where the TTL of the record's set is kept, nil if it holds no address.
+func (s *setTTLs) of(rr dns.RR) *uint32 {
+	switch rr.(type) {
+	case *dns.A:
+		return &s.a
+	case *dns.AAAA:
+		return &s.aaaa
+	case *dns.HTTPS:
+		return &s.https
+	case *dns.SVCB:
+		return &s.svcb
+	}
+	return nil
 }
 
 // addHints takes ipv4hint and ipv6hint (RFC 9460, 7.3): a client may connect to

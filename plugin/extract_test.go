@@ -85,6 +85,12 @@ func TestExtract(t *testing.T) {
 			names: "example.org", addresses: "192.0.2.1/604800",
 		},
 		{
+			name:     "N5: the records of a set have its smallest TTL, another set has its own",
+			question: "example.org.",
+			answer:   "example.org. 400 IN A 192.0.2.1\nexample.org. 40 IN A 192.0.2.1\nexample.org. 60 IN A 192.0.2.2\nexample.org. 90 IN AAAA 2001:db8::1\nexample.net. 5 IN A 192.0.2.1",
+			names:    "example.org", addresses: "192.0.2.1/40 192.0.2.1/40 192.0.2.2/40 2001:db8::1/90",
+		},
+		{
 			name:     "a loop ends",
 			question: "a.example.org.",
 			answer:   "a.example.org. 30 IN CNAME b.example.org.\nb.example.org. 30 IN CNAME a.example.org.\nb.example.org. 30 IN A 192.0.2.1",
