@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-
-	_ "github.com/coredns/coredns/plugin/autopath"
 )
 
 // TestAutopath proves N4's exception with the plugin it is for: one answer to
@@ -24,6 +22,29 @@ func TestAutopath(t *testing.T) {
 	}
 	e.Ack(m.GetSeq(), time.Hour)
 	s.expect(r, "NOERROR 192.0.2.1")
+}
+
+// TestNoAutopath proves N4 in a zone that autopath is not for: its owner cannot
+// teach a name of the rules by a chain that looks like autopath's.
+func TestNoAutopath(t *testing.T) {
+	resolv := filepath.Join(t.TempDir(), "resolv.conf")
+	writeFile(t, resolv, "search shop.svc.cluster.local svc.cluster.local cluster.local\n")
+	const lure = "api.example.org.shop.svc.example.net."
+	u := newUpstream(t, map[string]string{
+		lure:                "api.example.org.shop.svc.example.net. 60 IN CNAME api.example.org.\napi.example.org. 60 IN A 192.0.2.1",
+		"last.example.org.": "last.example.org. 60 IN A 192.0.2.2",
+	})
+	for name, words := range map[string]string{"autopath elsewhere": "autopath cluster.local " + resolv, "no autopath": ""} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, forwarding(u, "hold 0", words))
+			e := s.watch([]string{"api.example.org", "last.example.org"}, "127.0.0.1")
+			s.expect(s.ask(lure, query{}), "NOERROR 192.0.2.1")
+			s.expect(s.ask("last.example.org.", query{}), "NOERROR 192.0.2.2")
+			if m := e.Learned(); m.GetName() != "last.example.org" {
+				t.Errorf("learned %q, which its own zone did not answer", m.GetName())
+			}
+		})
+	}
 }
 
 // TestCoreDNSAsksItself proves N4 and N11 where a zone's CNAME leads out of it:

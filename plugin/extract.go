@@ -29,14 +29,21 @@ type extraction struct {
 	owners []string // the links of the chain so far
 }
 
+// targets says which names of a chain a pattern may match besides the question.
+type targets uint8
+
+const (
+	// noTarget: whoever owns the question's zone chooses its targets.
+	noTarget targets = iota
+	// searchTarget: the first, where it is what autopath made of the question.
+	searchTarget
+	// everyTarget: every link.
+	everyTarget
+)
+
 // read finds the addresses that the CNAME chain of question leads to, each with
-// the smallest TTL on its way, and the names that a pattern may match: the
-// question, or with cnameTargets every link.
-//
-// A link is not matched otherwise, as whoever owns the question's zone chooses
-// its targets. The one exception is a chain that CoreDNS itself begins
-// (autopath): there the client meant the target.
-func (x *extraction) read(question string, answer []dns.RR, cnameTargets bool) {
+// the smallest TTL on its way, and the names that a pattern may match.
+func (x *extraction) read(question string, answer []dns.RR, match targets) {
 	x.names = append(x.names[:0], names.Canonical(question))
 	x.addresses = x.addresses[:0]
 	x.owners = x.owners[:0]
@@ -50,7 +57,8 @@ func (x *extraction) read(question string, answer []dns.RR, cnameTargets bool) {
 		ttl = min(ttl, cname.Hdr.Ttl)
 		first := len(x.owners) == 1
 		owner = cname.Target
-		if target := names.Canonical(owner); cnameTargets || first && madeByAutopath(x.names[0], target) {
+		if target := names.Canonical(owner); match == everyTarget ||
+			match == searchTarget && first && madeByAutopath(x.names[0], target) {
 			x.names = append(x.names, target)
 		}
 	}

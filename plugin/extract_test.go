@@ -16,12 +16,12 @@ import (
 // TestExtract proves N4 and the TTL half of N5.
 func TestExtract(t *testing.T) {
 	tests := []struct {
-		name         string
-		question     string
-		answer       string // records, one a line
-		cnameTargets bool
-		names        string // separated by spaces
-		addresses    string // IP/TTL, separated by spaces
+		name      string
+		question  string
+		answer    string // records, one a line
+		match     targets
+		names     string // separated by spaces
+		addresses string // IP/TTL, separated by spaces
 	}{
 		{
 			name:     "addresses of the question",
@@ -46,21 +46,27 @@ func TestExtract(t *testing.T) {
 		},
 		{
 			name:     "with the setting every link may match",
-			question: "example.org.", cnameTargets: true,
+			question: "example.org.", match: everyTarget,
 			answer: "example.org. 60 IN CNAME B.example.net.\nb.example.net. 7 IN CNAME c.example.net.\nc.example.net. 300 IN A 192.0.2.1",
 			names:  "example.org b.example.net c.example.net", addresses: "192.0.2.1/7",
 		},
 		{
 			name:     "what autopath answers may match by its target",
-			question: "api.example.org.shop.svc.cluster.local.",
-			answer:   "api.example.org.shop.svc.cluster.local. 5 IN CNAME api.example.org.\napi.example.org. 60 IN CNAME cdn.example.net.\ncdn.example.net. 60 IN A 192.0.2.1",
-			names:    "api.example.org.shop.svc.cluster.local api.example.org", addresses: "192.0.2.1/5",
+			question: "api.example.org.shop.svc.cluster.local.", match: searchTarget,
+			answer: "api.example.org.shop.svc.cluster.local. 5 IN CNAME api.example.org.\napi.example.org. 60 IN CNAME cdn.example.net.\ncdn.example.net. 60 IN A 192.0.2.1",
+			names:  "api.example.org.shop.svc.cluster.local api.example.org", addresses: "192.0.2.1/5",
+		},
+		{
+			name:     "where no autopath is, what looks like its answer does not match by its target",
+			question: "api.example.org.shop.svc.example.net.",
+			answer:   "api.example.org.shop.svc.example.net. 5 IN CNAME api.example.org.\napi.example.org. 60 IN A 192.0.2.1",
+			names:    "api.example.org.shop.svc.example.net", addresses: "192.0.2.1/5",
 		},
 		{
 			name:     "the target of an external name service does not match",
-			question: "db.shop.svc.cluster.local.",
-			answer:   "db.shop.svc.cluster.local. 5 IN CNAME api.example.org.\napi.example.org. 60 IN A 192.0.2.1",
-			names:    "db.shop.svc.cluster.local", addresses: "192.0.2.1/5",
+			question: "db.shop.svc.cluster.local.", match: searchTarget,
+			answer: "db.shop.svc.cluster.local. 5 IN CNAME api.example.org.\napi.example.org. 60 IN A 192.0.2.1",
+			names:  "db.shop.svc.cluster.local", addresses: "192.0.2.1/5",
 		},
 		{
 			name:     "a synthesised CNAME of a DNAME is a link, the DNAME is none",
@@ -110,7 +116,7 @@ func TestExtract(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			x := new(extraction)
-			x.read(tt.question, records(t, tt.answer), tt.cnameTargets)
+			x.read(tt.question, records(t, tt.answer), tt.match)
 			if got := strings.Join(x.names, " "); got != tt.names {
 				t.Errorf("got names %s, want %s", got, tt.names)
 			}
@@ -157,16 +163,17 @@ func FuzzExtract(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(wire, true)
-		f.Add(wire, false)
+		for match := noTarget; match <= everyTarget; match++ {
+			f.Add(wire, uint8(match))
+		}
 	}
-	f.Fuzz(func(t *testing.T, wire []byte, cnameTargets bool) {
+	f.Fuzz(func(t *testing.T, wire []byte, match uint8) {
 		m := new(dns.Msg)
 		if m.Unpack(wire) != nil || len(m.Question) == 0 {
 			return
 		}
 		x := new(extraction)
-		x.read(m.Question[0].Name, m.Answer, cnameTargets)
+		x.read(m.Question[0].Name, m.Answer, targets(match))
 		checkExtraction(t, x, m)
 	})
 }

@@ -23,6 +23,8 @@ type Nameward struct {
 	hold         time.Duration
 	servfail     bool
 	cnameTargets bool
+	// searchZones are those in which the block's autopath answers.
+	searchZones plugin.Zones
 
 	hub      *hub.Hub
 	instance *instance
@@ -83,7 +85,7 @@ func (n *Nameward) teach(ctx context.Context, client netip.Addr, question string
 	}
 	x := extractions.Get().(*extraction)
 	defer extractions.Put(x)
-	x.read(question, msg.Answer, n.cnameTargets)
+	x.read(question, msg.Answer, n.targets(question))
 	if len(x.addresses) == 0 {
 		return true
 	}
@@ -106,6 +108,20 @@ func (n *Nameward) teach(ctx context.Context, client netip.Addr, question string
 		return !n.servfail
 	default:
 		return true
+	}
+}
+
+// targets: there is no autopath but in the zones of the block's own. A name of
+// another zone may look like one of a search path, and its owner could lead the
+// pod to whatever address he likes, under a name that its rules have.
+func (n *Nameward) targets(question string) targets {
+	switch {
+	case n.cnameTargets:
+		return everyTarget
+	case n.searchZones.Contains(question):
+		return searchTarget
+	default:
+		return noTarget
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/autopath"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 
 	"github.com/nameward/nameward/plugin/internal/hub"
@@ -39,8 +40,9 @@ func setup(c *caddy.Controller) error {
 	if err := i.add(s); err != nil {
 		return plugin.Error(pluginName, c.Err(err.Error()))
 	}
-	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
-		return &Nameward{
+	config := dnsserver.GetConfig(c)
+	config.AddPlugin(func(next plugin.Handler) plugin.Handler {
+		n := &Nameward{
 			Next:         next,
 			hold:         s.hold,
 			servfail:     s.servfail,
@@ -48,6 +50,11 @@ func setup(c *caddy.Controller) error {
 			hub:          process,
 			instance:     i,
 		}
+		// Chains are made from their end, so what stands below is there.
+		if a, ok := config.Handler("autopath").(*autopath.AutoPath); ok {
+			n.searchZones = a.Zones
+		}
+		return n
 	})
 	return nil
 }
