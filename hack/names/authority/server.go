@@ -119,19 +119,6 @@ func (s *Server) play(query *dns.Msg, tcp bool) []Reply {
 	return script(Query{Message: query, Nth: nth, TCP: tcp})
 }
 
-// Asked is how often the name was asked for, with any type.
-func (s *Server) Asked(name string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for question, times := range s.asked {
-		if question.Name == strings.ToLower(name) {
-			n += times
-		}
-	}
-	return n
-}
-
 func udpSize(query *dns.Msg) int {
 	if opt := query.IsEdns0(); opt != nil {
 		return max(dns.MinMsgSize, int(opt.UDPSize()))

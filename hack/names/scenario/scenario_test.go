@@ -7,8 +7,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/nameward/nameward/hack/demo/product"
 )
+
+// TestMain: a run leaves nothing behind, in this process either.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestTable plays the whole table against CoreDNS and the enforcer as they are
 // built: N1, N2, N3, N4, N5, N9, N10, N11, N14, N15 and N18.
