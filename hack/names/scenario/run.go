@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,9 +21,6 @@ const (
 	grace  = 60 * time.Second
 )
 
-// folderPrefix begins the names of the runs' temporary folders.
-const folderPrefix = "nameward-scenario-"
-
 // limit is how long a run may take at the very most.
 const limit = 3 * time.Minute
 
@@ -32,23 +28,19 @@ const limit = 3 * time.Minute
 const clients = 8
 
 // Run plays the whole table against the programs and writes it to out, with what
-// was otherwise than wanted. It needs root. An error means that the table was
-// not played; nothing is left behind either way.
-func Run(ctx context.Context, binaries product.Binaries, out io.Writer) (total Total, err error) {
-	return play(ctx, binaries, Table(), out)
+// was otherwise than wanted. It needs root, and a folder that is empty, where
+// Corefiles and logs stay. An error means that the table was not played; no
+// process, mount or network namespace is left behind either way.
+func Run(ctx context.Context, folder string, binaries product.Binaries, out io.Writer) (Total, error) {
+	return play(ctx, folder, binaries, Table(), out)
 }
 
 // Total is how many rows, and checks of the run as a whole, were as wanted.
 type Total struct{ Passed, Failed int }
 
-func play(ctx context.Context, binaries product.Binaries, rows []Row, out io.Writer) (total Total, err error) {
+func play(ctx context.Context, folder string, binaries product.Binaries, rows []Row, out io.Writer) (total Total, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	folder, err := os.MkdirTemp("", folderPrefix)
-	if err != nil {
-		return total, fmt.Errorf("create the run's folder: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	began := time.Now()
 	scripts := make(map[string]authority.Script)
 	for i, row := range rows {

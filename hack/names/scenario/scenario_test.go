@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // built: N1, N2, N3, N4, N5, N9, N10, N11, N14, N15 and N18.
 func TestTable(t *testing.T) {
 	var out bytes.Buffer
-	total, err := Run(t.Context(), programs(t), &out)
+	total, err := Run(t.Context(), t.TempDir(), programs(t), &out)
 	t.Log("\n" + out.String())
 	if err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ var private = []netip.Prefix{
 // build makes the world in folder, which is empty. The caller closes it, after
 // an error too.
 func (w *world) build(ctx context.Context, folder string, binaries product.Binaries, scripts map[string]authority.Script) (err error) {
-	prefix := "nws" + filepath.Base(folder)[len(folderPrefix):]
+	prefix := fmt.Sprintf("nws%d", os.Getpid())
 	networks := append([]netip.Prefix{block4, block6}, private...)
 	w.scene, err = scene.New(prefix, scene.WithNetworks(networks...), scene.WithAuthority(w.serve(scripts)))
 	if err != nil {
