@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/nameward/nameward/hack/demo/product"
+	"github.com/nameward/nameward/hack/demo/scene"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -36,7 +37,7 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 		err = ready(binaries)
 	}
 	if err == nil {
-		err = hideMounts()
+		err = scene.HideMounts()
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)

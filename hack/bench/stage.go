@@ -14,7 +14,7 @@ import (
 // namespaces, and takes the node away.
 func onStage(ctx context.Context, t *table, b product.Binaries) (err error) {
 	t.progress("building the scene")
-	folder, err := os.MkdirTemp(private, "nameward-")
+	folder, err := os.MkdirTemp(scene.Private, "nameward-")
 	if err != nil {
 		return fmt.Errorf("create the run's folder: %w", err)
 	}

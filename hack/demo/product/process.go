@@ -27,9 +27,9 @@ type Process struct {
 	ready  string
 }
 
-// startProcess runs the program inside the network namespace with its output
+// Launch runs the program inside the network namespace with its output
 // appended to the log file. ready is the URL that says when it is.
-func startProcess(node *scene.Netspace, log, ready, path string, args ...string) (*Process, error) {
+func Launch(node *scene.Netspace, log, ready, path string, args ...string) (*Process, error) {
 	p := &Process{name: path, log: log, ready: ready, ended: make(chan struct{}), web: webClient(node)}
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -86,6 +86,26 @@ func (p *Process) askReady(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Counters reads an enforcer's verdict counters from its page of metrics.
+func (p *Process) Counters(ctx context.Context, page string) (Counters, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := p.web.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("read the enforcer's metrics: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("read the enforcer's metrics: %s", response.Status)
+	}
+	return ParseCounters(response.Body)
+}
+
+// Signal sends the program a signal.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 
 // Running says whether the program has not ended.
 func (p *Process) Running() bool {

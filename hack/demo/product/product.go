@@ -78,10 +78,18 @@ func New(s *scene.Scene, folder string, binaries Binaries) (*Product, error) {
 	if err := p.writeWorld(); err != nil {
 		return nil, err
 	}
-	if err := unix.Mount("bpf", bpffs(p.folder), "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
-		return nil, fmt.Errorf("mount a BPF file system at %s (the kernel needs CONFIG_BPF_SYSCALL): %w", bpffs(p.folder), err)
+	if err := MountBPF(bpffs(p.folder)); err != nil {
+		return nil, err
 	}
 	return p, nil
+}
+
+// MountBPF mounts a BPF file system of its own at the folder.
+func MountBPF(at string) error {
+	if err := unix.Mount("bpf", at, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+		return fmt.Errorf("mount a BPF file system at %s (the kernel needs CONFIG_BPF_SYSCALL): %w", at, err)
+	}
+	return nil
 }
 
 // Folder is where the Corefiles, the logs and the manifests are.
@@ -146,7 +154,7 @@ func (p *Product) startCoreDNS(name string, addresses scene.Dual, hold string, n
 	if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
 		return nil, fmt.Errorf("write Corefile: %w", err)
 	}
-	return startProcess(p.scene.Node, p.log(name), "http://"+ready+"/ready", p.binaries.CoreDNS, "-conf", corefile)
+	return Launch(p.scene.Node, p.log(name), "http://"+ready+"/ready", p.binaries.CoreDNS, "-conf", corefile)
 }
 
 // StartEnforcer starts the enforcer, again after KillEnforcer.
@@ -168,7 +176,7 @@ func (p *Product) StartEnforcer(ctx context.Context) (err error) {
 // folder and node, and waits until it is ready.
 func (p *Product) Enforce(ctx context.Context, flags ...string) (err error) {
 	own := []string{"--manifests", p.Manifests(), "--node", NodeName, "--pin", p.Pins(), "--metrics", MetricsAddress}
-	p.enforcer, err = startProcess(p.scene.Node, p.log("enforcer"), "http://"+MetricsAddress+"/readyz",
+	p.enforcer, err = Launch(p.scene.Node, p.log("enforcer"), "http://"+MetricsAddress+"/readyz",
 		p.binaries.Enforcer, append(own, flags...)...)
 	if err != nil {
 		return err
@@ -183,7 +191,7 @@ func (p *Product) Serve(ctx context.Context, name, corefile, ready string) error
 	if err := os.WriteFile(path, []byte(corefile), 0o644); err != nil {
 		return fmt.Errorf("write Corefile: %w", err)
 	}
-	process, err := startProcess(p.scene.Node, p.log(name), "http://"+ready+"/ready", p.binaries.CoreDNS, "-conf", path)
+	process, err := Launch(p.scene.Node, p.log(name), "http://"+ready+"/ready", p.binaries.CoreDNS, "-conf", path)
 	if err != nil {
 		return err
 	}
@@ -246,8 +254,10 @@ func (p *Product) Close() error {
 }
 
 // Remove takes away the BPF file system in a run's folder, if there is one.
-func Remove(folder string) error {
-	at := bpffs(folder)
+func Remove(folder string) error { return UnmountBPF(bpffs(folder)) }
+
+// UnmountBPF takes away the BPF file system at the folder, if there is one.
+func UnmountBPF(at string) error {
 	err := unix.Unmount(at, unix.UMOUNT_NOFOLLOW)
 	if errors.Is(err, unix.EBUSY) {
 		err = unix.Unmount(at, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH)

@@ -12,7 +12,7 @@ import (
 
 // writeWorld writes what an API server would tell the enforcer of the cluster.
 func (p *Product) writeWorld() error {
-	objects := []string{nodeObject(), serviceObject("app", "backend", scene.BackendService),
+	objects := []string{NodeObject(NodeName, scene.NodeAddress), serviceObject("app", "backend", scene.BackendService),
 		serviceObject("kube-system", "kube-dns", scene.ClusterDNS),
 		serviceObject("kube-system", "kube-dns-hold-off", scene.HastyDNS)}
 	namespaces := map[string]bool{"kube-system": true}
@@ -21,10 +21,10 @@ func (p *Product) writeWorld() error {
 	}
 	for _, pod := range p.scene.Pods.All() {
 		namespaces[pod.Namespace] = true
-		objects = append(objects, podObject(pod))
+		objects = append(objects, PodObject(pod, NodeName))
 	}
 	for name := range namespaces {
-		objects = append(objects, namespaceObject(name))
+		objects = append(objects, NamespaceObject(name))
 	}
 	return errors.Join(
 		p.Apply("0-cluster.yaml", []byte(strings.Join(objects, "---\n"))),
@@ -48,17 +48,24 @@ data:
 // Apply puts the file into the manifests folder whole: it is written beside
 // and renamed, so that no reader sees half of it.
 func (p *Product) Apply(name string, text []byte) error {
-	aside := filepath.Join(p.folder, name+".new")
+	return Replace(p.folder, filepath.Join(p.Manifests(), name), text)
+}
+
+// Replace writes the file beside, in a folder of the same file system, and
+// renames it, so that no reader sees half of it.
+func Replace(beside, path string, text []byte) error {
+	aside := filepath.Join(beside, filepath.Base(path)+".new")
 	if err := os.WriteFile(aside, text, 0o644); err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
-	if err := os.Rename(aside, filepath.Join(p.Manifests(), name)); err != nil {
+	if err := os.Rename(aside, path); err != nil {
 		return fmt.Errorf("apply manifest: %w", err)
 	}
 	return nil
 }
 
-func namespaceObject(name string) string {
+// NamespaceObject is a Namespace as a manifest.
+func NamespaceObject(name string) string {
 	return fmt.Sprintf(`apiVersion: v1
 kind: Namespace
 metadata:
@@ -68,7 +75,8 @@ metadata:
 `, name)
 }
 
-func nodeObject() string {
+// NodeObject is a Node as a manifest.
+func NodeObject(name string, address scene.Dual) string {
 	return fmt.Sprintf(`apiVersion: v1
 kind: Node
 metadata:
@@ -81,10 +89,11 @@ status:
       address: %s
     - type: InternalIP
       address: "%s"
-`, NodeName, scene.NodeAddress.V4, scene.NodeAddress.V6)
+`, name, address.V4, address.V6)
 }
 
-func podObject(pod *scene.Pod) string {
+// PodObject is a Pod of the node as a manifest, its interface included.
+func PodObject(pod *scene.Pod, node string) string {
 	return fmt.Sprintf(`apiVersion: v1
 kind: Pod
 metadata:
@@ -106,7 +115,7 @@ status:
   podIPs:
     - ip: %[5]s
     - ip: "%[6]s"
-`, pod.Namespace, pod.Name, pod.Role, NodeName, pod.Address.V4, pod.Address.V6, pod.UID())
+`, pod.Namespace, pod.Name, pod.Role, node, pod.Address.V4, pod.Address.V6, pod.UID())
 }
 
 func serviceObject(namespace, name string, address scene.Dual) string {

@@ -29,8 +29,8 @@ var Families = []Family{V4, V6}
 // Dual is one host's address in either family.
 type Dual struct{ V4, V6 netip.Addr }
 
-// dual parses both addresses; they are constants of this package.
-func dual(v4, v6 string) Dual {
+// NewDual parses both addresses, which are constants of the caller.
+func NewDual(v4, v6 string) Dual {
 	return Dual{V4: netip.MustParseAddr(v4), V6: netip.MustParseAddr(v6)}
 }
 
@@ -50,21 +50,21 @@ func (d Dual) Of(f Family) netip.Addr {
 // the public ones reach nobody.
 var (
 	// NodeAddress is the node's own.
-	NodeAddress = dual("192.0.2.1", "fd00:77::1")
+	NodeAddress = NewDual("192.0.2.1", "fd00:77::1")
 	// Authority answers for every outside name.
-	Authority = dual("192.0.2.254", "fd00:77::fe")
+	Authority = NewDual("192.0.2.254", "fd00:77::fe")
 	// ClusterDNS is the Service address of CoreDNS.
-	ClusterDNS = dual("10.100.0.10", "fd00:10:100::a")
+	ClusterDNS = NewDual("10.100.0.10", "fd00:10:100::a")
 	// HastyDNS is a second CoreDNS that holds no answer back (hold 0).
-	HastyDNS = dual("10.100.0.11", "fd00:10:100::b")
+	HastyDNS = NewDual("10.100.0.11", "fd00:10:100::b")
 	// BackendService is the ClusterIP in front of pod backend.
-	BackendService = dual("10.100.42.7", "fd00:10:100::4207")
+	BackendService = NewDual("10.100.42.7", "fd00:10:100::4207")
 
-	exampleCom = dual("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c")
-	httpbinOrg = dual("34.227.213.82", "2600:1f18:22ba:8c00::b17")
+	exampleCom = NewDual("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c")
+	httpbinOrg = NewDual("34.227.213.82", "2600:1f18:22ba:8c00::b17")
 
 	// gateway is each pod's next hop: the host side of its own interface.
-	gateway = dual("169.254.1.1", "fe80::1")
+	gateway = NewDual("169.254.1.1", "fe80::1")
 
 	podNetworks = []netip.Prefix{
 		netip.MustParsePrefix("10.88.0.0/24"),

@@ -20,9 +20,9 @@ type Netspace struct {
 	handle netns.NsHandle
 }
 
-// newNetspace creates the network namespace and brings its loopback up. The
+// NewNetspace creates the network namespace and brings its loopback up. The
 // caller's own network namespace stays what it was.
-func newNetspace(name string) (*Netspace, error) {
+func NewNetspace(name string) (*Netspace, error) {
 	n := &Netspace{Name: name, handle: netns.None()}
 	err := onOwnThread(func() (err error) {
 		n.handle, err = netns.NewNamed(name)
@@ -32,10 +32,10 @@ func newNetspace(name string) (*Netspace, error) {
 	case errors.Is(err, os.ErrExist):
 		return nil, fmt.Errorf("create network namespace %s: the name is taken: %w", name, err)
 	case err != nil:
-		return nil, errors.Join(fmt.Errorf("create network namespace %s: %w", name, err), n.remove())
+		return nil, errors.Join(fmt.Errorf("create network namespace %s: %w", name, err), n.Remove())
 	}
 	if err := n.prepare(); err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare network namespace %s: %w", name, err), n.remove())
+		return nil, errors.Join(fmt.Errorf("prepare network namespace %s: %w", name, err), n.Remove())
 	}
 	return n, nil
 }
@@ -102,20 +102,20 @@ func (n *Netspace) prepare() error {
 		}
 		return errors.Join(
 			netlink.LinkSetUp(lo),
-			sysctl("net/ipv4/conf/all/rp_filter", "0"),
-			sysctl("net/ipv4/conf/default/rp_filter", "0"),
-			sysctl("net/ipv6/conf/all/disable_ipv6", "0"),
-			sysctl("net/ipv6/conf/default/disable_ipv6", "0"),
-			sysctl("net/ipv6/conf/default/accept_dad", "0"),
-			sysctl("net/ipv6/conf/default/accept_ra", "0"),
-			sysctl("net/ipv6/conf/default/router_solicitations", "0"),
+			Sysctl("net/ipv4/conf/all/rp_filter", "0"),
+			Sysctl("net/ipv4/conf/default/rp_filter", "0"),
+			Sysctl("net/ipv6/conf/all/disable_ipv6", "0"),
+			Sysctl("net/ipv6/conf/default/disable_ipv6", "0"),
+			Sysctl("net/ipv6/conf/default/accept_dad", "0"),
+			Sysctl("net/ipv6/conf/default/accept_ra", "0"),
+			Sysctl("net/ipv6/conf/default/router_solicitations", "0"),
 		)
 	})
 }
 
-// remove deletes the network namespace; its interfaces and their filters go
+// Remove deletes the network namespace; its interfaces and their filters go
 // with it once nothing runs in it any more.
-func (n *Netspace) remove() error {
+func (n *Netspace) Remove() error {
 	n.handle.Close()
 	if _, err := os.Lstat(filepath.Join(netspaceFolder, n.Name)); errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -145,7 +145,7 @@ func Remove(prefix string) error {
 // netspaceFolder is where `ip netns` looks for names.
 const netspaceFolder = "/run/netns"
 
-// sysctl writes a setting of the thread's network namespace.
-func sysctl(key, value string) error {
+// Sysctl writes a setting of the thread's network namespace.
+func Sysctl(key, value string) error {
 	return os.WriteFile(filepath.Join("/proc/sys", key), []byte(value), 0)
 }

@@ -65,7 +65,7 @@ func New(prefix string, options ...Option) (_ *Scene, err error) {
 		return nil, err
 	}
 	for _, pod := range s.Pods.All() {
-		err := pod.join(s.Node, prefix+"-"+pod.Name)
+		err := pod.Join(s.Node, NodeAddress, prefix+"-"+pod.Name)
 		if pod.net != nil {
 			s.netspaces = append(s.netspaces, pod.net)
 		}
@@ -91,14 +91,14 @@ func (s *Scene) Close() error {
 		errs = append(errs, stop())
 	}
 	for _, n := range s.netspaces {
-		errs = append(errs, n.remove())
+		errs = append(errs, n.Remove())
 	}
 	s.closers, s.netspaces = nil, nil
 	return errors.Join(errs...)
 }
 
 func (s *Scene) netspace(name string) (*Netspace, error) {
-	n, err := newNetspace(name)
+	n, err := NewNetspace(name)
 	if err == nil {
 		s.netspaces = append(s.netspaces, n)
 	}
@@ -114,10 +114,10 @@ func (s *Scene) openWorld(name string) error {
 	if err := connect(s.Node, "uplink", outside, "eth0"); err != nil {
 		return fmt.Errorf("connect the node to the outside: %w", err)
 	}
-	if err := s.Node.Do(nodeRoutes); err != nil {
+	if err := errors.Join(s.Node.Do(nodeRoutes), s.Node.Forward()); err != nil {
 		return fmt.Errorf("route on the node: %w", err)
 	}
-	if err := outside.Do(func() error { return outsideRoutes(s.networks) }); err != nil {
+	if err := errors.Join(outside.Do(outsideRoutes), outside.Own(s.networks...)); err != nil {
 		return fmt.Errorf("route outside: %w", err)
 	}
 	if s.Outside, err = startOutside(outside, s.authority); err != nil {
@@ -152,19 +152,12 @@ func nodeRoutes() error {
 			}
 		}
 	}
-	return errors.Join(
-		sysctl("net/ipv4/ip_forward", "1"),
-		sysctl("net/ipv6/conf/all/forwarding", "1"),
-	)
+	return nil
 }
 
-// outsideRoutes makes the networks local and the pods reachable.
-func outsideRoutes(networks []netip.Prefix) error {
+// outsideRoutes makes the pods reachable.
+func outsideRoutes() error {
 	link, err := netlink.LinkByName("eth0")
-	if err != nil {
-		return err
-	}
-	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err
 	}
@@ -175,13 +168,6 @@ func outsideRoutes(networks []netip.Prefix) error {
 		back := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(podNetworks[i]), Gw: NodeAddress.Of(family).AsSlice()}
 		if err := netlink.RouteAdd(back); err != nil {
 			return fmt.Errorf("add route to the pods: %w", err)
-		}
-	}
-	for _, network := range networks {
-		local := &netlink.Route{LinkIndex: lo.Attrs().Index, Dst: ipNet(network),
-			Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}
-		if err := netlink.RouteAdd(local); err != nil {
-			return fmt.Errorf("make %s local: %w", network, err)
 		}
 	}
 	return nil

@@ -82,7 +82,7 @@ func silences(t *testing.T, s *Scene) {
 		}
 	})
 	t.Run("a dropped SYN is seen as blocked", func(t *testing.T) {
-		err := s.Node.Do(func() error { return sysctl("net/ipv4/ip_forward", "0") })
+		err := s.Node.Do(func() error { return Sysctl("net/ipv4/ip_forward", "0") })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,11 +127,11 @@ func TestTwoScenesAtATime(t *testing.T) {
 func TestFailedSceneLeavesNothing(t *testing.T) {
 	needRoot(t)
 	prefix := fmt.Sprintf("nameward-half-%d", os.Getpid())
-	taken, err := newNetspace(prefix + "-crawler")
+	taken, err := NewNetspace(prefix + "-crawler")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.remove()
+	defer taken.Remove()
 	if _, err := New(prefix); err == nil {
 		t.Fatal("scene over a taken name: got none, want an error")
 	}
