@@ -45,10 +45,9 @@ const verdictsMetric = "nameward_verdicts_total"
 // ParseCounters reads the verdicts from a page of metrics in the Prometheus
 // text format. Counters that are zero are left out.
 func ParseCounters(page io.Reader) (Counters, error) {
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(page)
+	families, err := parse(page)
 	if err != nil {
-		return nil, fmt.Errorf("parse metrics: %w", err)
+		return nil, err
 	}
 	family, found := families[verdictsMetric]
 	if !found {
@@ -61,6 +60,36 @@ func ParseCounters(page io.Reader) (Counters, error) {
 		}
 	}
 	return counters, nil
+}
+
+func parse(page io.Reader) (map[string]*dto.MetricFamily, error) {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(page)
+	if err != nil {
+		return nil, fmt.Errorf("parse metrics: %w", err)
+	}
+	return families, nil
+}
+
+// ParseSum reads the sum of a counter or gauge over all its labels. What has
+// not been counted yet is no metric, and none.
+func ParseSum(page io.Reader, metric string) (float64, error) {
+	families, err := parse(page)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for _, m := range families[metric].GetMetric() {
+		sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+	}
+	return sum, nil
+}
+
+// Add adds another node's counters.
+func (c Counters) Add(other Counters) {
+	for verdict, packets := range other {
+		c[verdict] += packets
+	}
 }
 
 func verdictOf(metric *dto.Metric) Verdict {

@@ -52,11 +52,14 @@ func Launch(node *scene.Netspace, log, ready, path string, args ...string) (*Pro
 }
 
 // AwaitReady returns once the program says that it is ready.
-func (p *Process) AwaitReady(ctx context.Context) error {
+func (p *Process) AwaitReady(ctx context.Context) error { return p.Await(ctx, p.ready) }
+
+// Await returns once the page says that all is well.
+func (p *Process) Await(ctx context.Context, page string) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	for {
-		last := p.askReady(ctx)
+		last := p.ask(ctx, page)
 		if last == nil {
 			return nil
 		}
@@ -70,8 +73,8 @@ func (p *Process) AwaitReady(ctx context.Context) error {
 	}
 }
 
-func (p *Process) askReady(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.ready, nil)
+func (p *Process) ask(ctx context.Context, page string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return err
 	}
@@ -82,26 +85,43 @@ func (p *Process) askReady(ctx context.Context) error {
 	defer response.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(response.Body, 1024))
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s says %s: %s", p.ready, response.Status, strings.TrimSpace(string(text)))
+		return fmt.Errorf("%s says %s: %s", page, response.Status, strings.TrimSpace(string(text)))
 	}
 	return nil
 }
 
 // Counters reads an enforcer's verdict counters from its page of metrics.
-func (p *Process) Counters(ctx context.Context, page string) (Counters, error) {
+func (p *Process) Counters(ctx context.Context, page string) (c Counters, err error) {
+	err = p.read(ctx, page, func(text io.Reader) error {
+		c, err = ParseCounters(text)
+		return err
+	})
+	return c, err
+}
+
+// Sum reads the sum of a metric over all its labels.
+func (p *Process) Sum(ctx context.Context, page, metric string) (sum float64, err error) {
+	err = p.read(ctx, page, func(text io.Reader) error {
+		sum, err = ParseSum(text, metric)
+		return err
+	})
+	return sum, err
+}
+
+func (p *Process) read(ctx context.Context, page string, parse func(io.Reader) error) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	response, err := p.web.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("read the enforcer's metrics: %w", err)
+		return fmt.Errorf("read metrics: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("read the enforcer's metrics: %s", response.Status)
+		return fmt.Errorf("read metrics: %s says %s", page, response.Status)
 	}
-	return ParseCounters(response.Body)
+	return parse(response.Body)
 }
 
 // Signal sends the program a signal.

@@ -33,7 +33,7 @@ var ErrLookup = errors.New("no usable DNS answer")
 // the family and returns the first.
 func (p *Pod) Lookup(ctx context.Context, server Dual, name string, f Family) (addr netip.Addr, err error) {
 	err = p.net.Do(func() error {
-		addr, err = lookup(ctx, netip.AddrPortFrom(server.Of(f), dnsPort), name, f)
+		addr, err = Ask(ctx, netip.AddrPortFrom(server.Of(f), dnsPort), name, f, dnsPatience)
 		return err
 	})
 	return addr, err
@@ -42,7 +42,7 @@ func (p *Pod) Lookup(ctx context.Context, server Dual, name string, f Family) (a
 // Connect opens a TCP connection without a lookup. One SYN is all it sends.
 func (p *Pod) Connect(ctx context.Context, to netip.AddrPort) (c *Conn, err error) {
 	err = p.net.Do(func() error {
-		c, err = connectTo(ctx, to)
+		c, err = Open(ctx, to, Patience)
 		return err
 	})
 	return c, err
@@ -52,23 +52,25 @@ func (p *Pod) Connect(ctx context.Context, to netip.AddrPort) (c *Conn, err erro
 // that as little time as possible lies between the two.
 func (p *Pod) LookupAndConnect(ctx context.Context, server Dual, name string, port uint16, f Family) (c *Conn, err error) {
 	err = p.net.Do(func() error {
-		addr, err := lookup(ctx, netip.AddrPortFrom(server.Of(f), dnsPort), name, f)
+		addr, err := Ask(ctx, netip.AddrPortFrom(server.Of(f), dnsPort), name, f, dnsPatience)
 		if err != nil {
 			return fmt.Errorf("%w for %s: %w", ErrLookup, name, err)
 		}
-		c, err = connectTo(ctx, netip.AddrPortFrom(addr, port))
+		c, err = Open(ctx, netip.AddrPortFrom(addr, port), Patience)
 		return err
 	})
 	return c, err
 }
 
-func lookup(ctx context.Context, server netip.AddrPort, name string, f Family) (netip.Addr, error) {
+// Ask asks the DNS server once, from the thread's network namespace, for the
+// name's address of the family and returns the first. ErrNoAddress is an answer.
+func Ask(ctx context.Context, server netip.AddrPort, name string, f Family, patience time.Duration) (netip.Addr, error) {
 	kind := dns.TypeA
 	if f == V6 {
 		kind = dns.TypeAAAA
 	}
 	query := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
-	client := &dns.Client{Net: "udp", Timeout: dnsPatience}
+	client := &dns.Client{Net: "udp", Timeout: patience}
 	reply, _, err := client.ExchangeContext(ctx, query, server.String())
 	if err != nil {
 		return netip.Addr{}, err
@@ -89,8 +91,10 @@ func lookup(ctx context.Context, server netip.AddrPort, name string, f Family) (
 	return netip.Addr{}, ErrNoAddress
 }
 
-func connectTo(ctx context.Context, to netip.AddrPort) (*Conn, error) {
-	dialer := net.Dialer{Timeout: Patience, KeepAlive: -1}
+// Open opens a TCP connection from the thread's network namespace. With a
+// patience of less than a second one SYN is all it sends.
+func Open(ctx context.Context, to netip.AddrPort, patience time.Duration) (*Conn, error) {
+	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
 	c, err := dialer.DialContext(ctx, "tcp", to.String())
 	if err != nil {
 		return nil, err
