@@ -46,9 +46,9 @@ func (p *proof) hasty(ctx context.Context, r *report.Report) error {
 	check := report.Check{
 		Name: fmt.Sprintf("%d fresh names where answers are not held (hold 0)", t.tried.Load()),
 		Want: "SYNs lost", Got: "none lost",
-		Why: fmt.Sprintf("%d lost; the kernels denied %d packets, of which %d were attempts at others' names", t.synsLost(), denied, t.stopped.Load()),
+		Why: fmt.Sprintf("%d lost; the kernels denied %d packets, of which %d were attempts at others' names", t.firstLost(), denied, t.synsStopped.Load()),
 	}
-	if t.synsLost() > 0 && denied == uint64(t.synsLost()+t.stopped.Load()) {
+	if t.firstLost() > 0 && denied == uint64(t.packets()) {
 		check.Got = check.Want
 	}
 	r.Check(check)
@@ -59,11 +59,11 @@ func (p *proof) hasty(ctx context.Context, r *report.Report) error {
 func (p *proof) late(ctx context.Context, r *report.Report, t *tally) error {
 	opened := 0
 	for _, l := range t.lost {
-		outcome, err := l.pod.Trespass(ctx, l.attempt.Number, l.attempt.Family)
+		result, err := l.pod.Trespass(ctx, l.attempt.Number, l.attempt.Family)
 		if err != nil {
 			return err
 		}
-		if outcome == fleet.Opened {
+		if result.Outcome == fleet.Opened {
 			opened++
 		}
 	}
@@ -84,11 +84,11 @@ func (p *proof) leaky(ctx context.Context, r *report.Report) error {
 	opened := 0
 	for _, pod := range p.fleet.Bystanders {
 		for i := range each {
-			outcome, err := pod.Trespass(ctx, uint32(i), scene.Families[i%2])
+			result, err := pod.Trespass(ctx, uint32(i), scene.Families[i%2])
 			if err != nil {
 				return err
 			}
-			if outcome == fleet.Opened {
+			if result.Outcome == fleet.Opened {
 				opened++
 			}
 		}
@@ -114,7 +114,7 @@ func (p *proof) awaitBystanders(ctx context.Context, want fleet.Outcome) error {
 			if err != nil {
 				return fmt.Errorf("await the policy at %s: %w", pod, err)
 			}
-			if got == want {
+			if got.Outcome == want {
 				break
 			}
 		}

@@ -62,12 +62,12 @@ func (c *crowd) attempt(ctx context.Context, pod *fleet.Pod, random *rand.Rand) 
 	if tempted && early {
 		c.trespass(ctx, kind, other, a)
 	}
-	outcome, err := pod.Resolve(ctx, a)
-	c.tally.add(ctx, pod, a, outcome, err)
-	if tempted && !early && outcome == fleet.Opened {
+	result, err := pod.Resolve(ctx, a)
+	c.tally.add(ctx, pod, a, result, err)
+	if tempted && !early && result.Outcome == fleet.Opened {
 		c.trespass(ctx, kind, other, a)
 	}
-	if outcome == fleet.Unanswered {
+	if result.Outcome == fleet.Unanswered {
 		time.Sleep(afterSilence)
 	}
 }
@@ -109,12 +109,12 @@ func relation(pod, other *fleet.Pod) string {
 func (c *crowd) trespass(ctx context.Context, kind string, other *fleet.Pod, a fleet.Attempt) {
 	c.trespassers.Go(func() {
 		if kind == bystander {
-			outcome, err := other.Resolve(ctx, a)
-			c.tally.addTrespass(ctx, kind, other, outcome, err)
+			result, err := other.Resolve(ctx, a)
+			c.tally.addTrespass(ctx, kind, other, result, err)
 			return
 		}
-		outcome, err := other.Trespass(ctx, a.Number, a.Family)
-		c.tally.addTrespass(ctx, kind, other, outcome, err)
+		result, err := other.Trespass(ctx, a.Number, a.Family)
+		c.tally.addTrespass(ctx, kind, other, result, err)
 	})
 }
 

@@ -38,7 +38,7 @@ func (p *proof) freshNames(ctx context.Context, r *report.Report, trials int, se
 	}
 	r.Check(report.Check{
 		Name: fmt.Sprintf("%d fresh names, resolved and connected to by %d pods at once", t.tried.Load(), len(p.fleet.Askers)),
-		Want: "0 first SYNs lost", Got: fmt.Sprintf("%d first SYNs lost", t.synsLost()),
+		Want: "0 first SYNs lost", Got: fmt.Sprintf("%d first SYNs lost", t.firstLost()),
 		Why: fmt.Sprintf("%.0f per second; %s", float64(trials)/took.Seconds(), p.holds(ctx)),
 	})
 	r.Check(report.Check{Name: "  questions without an answer", Want: "0", Got: fmt.Sprint(t.unanswered.Load()), Why: t.unansweredBy()})
@@ -61,8 +61,8 @@ func (p *proof) judge(r *report.Report, t *tally, before, after books) {
 	r.Check(leaks)
 	denied := before.denied(after)
 	r.Check(report.Check{
-		Name: fmt.Sprintf("  packets that the kernels denied, %d first SYNs and %d attempts", t.synsLost(), t.stopped.Load()),
-		Want: fmt.Sprint(t.synsLost() + t.stopped.Load()), Got: fmt.Sprint(denied.Denied()), Why: denied.String(),
+		Name: fmt.Sprintf("  packets that the kernels denied: %d SYNs to own names, %d to others'", t.synsLost.Load(), t.synsStopped.Load()),
+		Want: fmt.Sprint(t.packets()), Got: fmt.Sprint(denied.Denied()), Why: denied.String(),
 	})
 	r.Check(report.Check{Name: "  failures that nobody can explain", Want: "0", Got: fmt.Sprint(t.odd.Load()), Why: t.oddities()})
 }

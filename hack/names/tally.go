@@ -14,9 +14,11 @@ import (
 type tally struct {
 	// tried is the sum of the next five.
 	tried, opened, blocked, repeated, unanswered, odd atomic.Int64
+	// synsLost are all that the owners sent for nothing.
+	synsLost atomic.Int64
 	// trespasses are attempts at other pods' names: those that opened are
-	// leaks, those that were stopped sent one SYN each.
-	trespasses, leaked, stopped atomic.Int64
+	// leaks. synsStopped are all that the others sent.
+	trespasses, leaked, synsStopped atomic.Int64
 
 	mu       sync.Mutex
 	errors   []string       // guarded by mu; some of what was odd
@@ -35,16 +37,17 @@ type lost struct {
 const listed = 1000
 
 // add counts an attempt of a name's owner.
-func (t *tally) add(ctx context.Context, pod *fleet.Pod, a fleet.Attempt, outcome fleet.Outcome, err error) {
+func (t *tally) add(ctx context.Context, pod *fleet.Pod, a fleet.Attempt, result fleet.Result, err error) {
 	if ctx.Err() != nil {
 		return // interrupted, so that nothing can be said of it
 	}
 	t.tried.Add(1)
-	switch outcome {
+	t.synsLost.Add(int64(result.Lost))
+	switch result.Outcome {
 	case fleet.Opened:
 		t.opened.Add(1)
 	case fleet.Blocked, fleet.Repeated:
-		if outcome == fleet.Blocked {
+		if result.Outcome == fleet.Blocked {
 			t.blocked.Add(1)
 		} else {
 			t.repeated.Add(1)
@@ -92,18 +95,17 @@ func silence(err error) string {
 
 // addTrespass counts an attempt at another's name. One that had no answer to go by
 // has not been one.
-func (t *tally) addTrespass(ctx context.Context, kind string, pod *fleet.Pod, outcome fleet.Outcome, err error) {
+func (t *tally) addTrespass(ctx context.Context, kind string, pod *fleet.Pod, result fleet.Result, err error) {
 	switch {
-	case ctx.Err() != nil, outcome == fleet.Unanswered:
+	case ctx.Err() != nil, result.Outcome == fleet.Unanswered:
 		return
-	case outcome == fleet.OutcomeUnknown:
+	case result.Outcome == fleet.OutcomeUnknown:
 		t.strange(pod, err)
 		return
-	case outcome == fleet.Blocked:
-		t.stopped.Add(1)
-	default:
+	case result.Outcome != fleet.Blocked:
 		t.leaked.Add(1)
 	}
+	t.synsStopped.Add(int64(result.Lost))
 	t.trespasses.Add(1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,8 +115,11 @@ func (t *tally) addTrespass(ctx context.Context, kind string, pod *fleet.Pod, ou
 	t.trespass[kind]++
 }
 
-// synsLost is how many first SYNs of owners brought no connection.
-func (t *tally) synsLost() int64 { return t.blocked.Load() + t.repeated.Load() }
+// firstLost is how many first SYNs of owners brought no connection.
+func (t *tally) firstLost() int64 { return t.blocked.Load() + t.repeated.Load() }
+
+// packets is what the kernels must have denied, and nothing else.
+func (t *tally) packets() int64 { return t.synsLost.Load() + t.synsStopped.Load() }
 
 // oddities are some of what was odd.
 func (t *tally) oddities() string {

@@ -42,7 +42,7 @@ func (p *Pod) Lookup(ctx context.Context, server Dual, name string, f Family) (a
 // Connect opens a TCP connection without a lookup. One SYN is all it sends.
 func (p *Pod) Connect(ctx context.Context, to netip.AddrPort) (c *Conn, err error) {
 	err = p.net.Do(func() error {
-		c, err = Open(ctx, to, Patience)
+		c, err = connectTo(ctx, to)
 		return err
 	})
 	return c, err
@@ -56,7 +56,7 @@ func (p *Pod) LookupAndConnect(ctx context.Context, server Dual, name string, po
 		if err != nil {
 			return fmt.Errorf("%w for %s: %w", ErrLookup, name, err)
 		}
-		c, err = Open(ctx, netip.AddrPortFrom(addr, port), Patience)
+		c, err = connectTo(ctx, netip.AddrPortFrom(addr, port))
 		return err
 	})
 	return c, err
@@ -91,10 +91,8 @@ func Ask(ctx context.Context, server netip.AddrPort, name string, f Family, pati
 	return netip.Addr{}, ErrNoAddress
 }
 
-// Open opens a TCP connection from the thread's network namespace. With a
-// patience of less than a second one SYN is all it sends.
-func Open(ctx context.Context, to netip.AddrPort, patience time.Duration) (*Conn, error) {
-	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
+func connectTo(ctx context.Context, to netip.AddrPort) (*Conn, error) {
+	dialer := net.Dialer{Timeout: Patience, KeepAlive: -1}
 	c, err := dialer.DialContext(ctx, "tcp", to.String())
 	if err != nil {
 		return nil, err

@@ -2,8 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -28,22 +26,11 @@ func (p *Pod) Fresh() uint32 {
 	return (p.asked.Add(1)-1)*Askers + uint32(p.Index)
 }
 
-// Outcome is what became of an attempt.
-type Outcome uint8
-
-// The outcomes.
 const (
-	OutcomeUnknown Outcome = iota // the scene's own fault: the error says which
-	Opened                        // the first SYN opened the connection
-	Blocked                       // nothing came back to the only SYN
-	Repeated                      // it took more than one
-	Unanswered                    // DNS gave no address, so that nothing was tried
-)
-
-const (
-	// synPatience is less than the second after which TCP repeats a SYN, so
-	// that one is all there is (TCP_TIMEOUT_INIT of the kernel).
-	synPatience = 900 * time.Millisecond
+	// synPatience is less than the second after which TCP repeats a SYN
+	// (TCP_TIMEOUT_INIT of the kernel), so that on a machine that keeps up one
+	// is all there is.
+	synPatience = 700 * time.Millisecond
 	// askPatience is longer than any answer is held.
 	askPatience = 1500 * time.Millisecond
 	// probePatience is how long a connection that must not open is waited for.
@@ -60,7 +47,7 @@ type Attempt struct {
 
 // Resolve asks for the name and connects at once: on the thread that reads the
 // answer, so that as little time as possible lies between the two.
-func (p *Pod) Resolve(ctx context.Context, a Attempt) (outcome Outcome, err error) {
+func (p *Pod) Resolve(ctx context.Context, a Attempt) (r Result, err error) {
 	patience := synPatience
 	if p.Index < 0 {
 		patience = probePatience // a bystander's must not open
@@ -68,41 +55,20 @@ func (p *Pod) Resolve(ctx context.Context, a Attempt) (outcome Outcome, err erro
 	err = p.Netspace().Do(func() error {
 		address, err := scene.Ask(ctx, a.Server, Name(a.Number), a.Family, askPatience)
 		if err != nil {
-			outcome = Unanswered
+			r.Outcome = Unanswered
 			return err
 		}
-		outcome, err = open(ctx, address, patience)
+		r, err = open(ctx, address, patience)
 		return err
 	})
-	return outcome, err
+	return r, err
 }
 
 // Trespass connects to the name's address without having asked.
-func (p *Pod) Trespass(ctx context.Context, number uint32, f scene.Family) (outcome Outcome, err error) {
+func (p *Pod) Trespass(ctx context.Context, number uint32, f scene.Family) (r Result, err error) {
 	err = p.Netspace().Do(func() error {
-		outcome, err = open(ctx, Address(number).Of(f), probePatience)
+		r, err = open(ctx, Address(number).Of(f), probePatience)
 		return err
 	})
-	return outcome, err
-}
-
-func open(ctx context.Context, to netip.Addr, patience time.Duration) (Outcome, error) {
-	conn, err := scene.Open(ctx, netip.AddrPortFrom(to, doorPort), patience)
-	switch {
-	case ctx.Err() != nil:
-		return OutcomeUnknown, ctx.Err()
-	case scene.Blocked(err):
-		return Blocked, nil
-	case err != nil:
-		return OutcomeUnknown, fmt.Errorf("connect to %s: %w", to, err)
-	}
-	again, err := conn.Retransmits()
-	err = errors.Join(err, conn.Close())
-	switch {
-	case err != nil:
-		return OutcomeUnknown, fmt.Errorf("end the connection to %s: %w", to, err)
-	case again > 0:
-		return Repeated, nil
-	}
-	return Opened, nil
+	return r, err
 }
