@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -137,6 +138,11 @@ func TestDelayGrowsToItsBoundAndNeverPast(t *testing.T) {
 		if d := delay(attempt); d < firstDelay/2 || d > lastDelay {
 			t.Errorf("attempt %d: got %v, want %v to %v", attempt, d, firstDelay/2, lastDelay)
 		}
+	}
+	// N13: a replica that returns, after however long, has its enforcers back
+	// within a second.
+	if lastDelay >= time.Second {
+		t.Errorf("longest delay: got %v, want less than 1s", lastDelay)
 	}
 	if d := delay(0); d > firstDelay {
 		t.Errorf("first attempt: got %v, want at most %v", d, firstDelay)
