@@ -11,7 +11,7 @@ BUILD := go build -trimpath -tags $(TAGS) -ldflags "-s -w -X main.version=$(VERS
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
 .PHONY: demo
 demo: build ## show everything on this machine, in network namespaces of its own (root)
@@ -31,6 +31,12 @@ BUDGET ?= 60s
 prove: ## prove verdicts on random clusters, BUDGET=60s for each proof (root); SEED=, ONLY= see a failure again
 	go build -trimpath -o bin/prove ./hack/prove
 	bin/prove -budget $(BUDGET) -seed $(or $(SEED),0) -only '$(ONLY)' $(ARGS)
+
+TRIALS ?= 2000
+.PHONY: prove-names
+prove-names: build ## prove names on three nodes and three CoreDNS under load and kills, TRIALS=2000 (root); SEED=, ONLY= see a failure again
+	go build -trimpath -o bin/names ./hack/names
+	bin/names -coredns bin/coredns -enforcer bin/enforcer -trials $(TRIALS) -seed $(or $(SEED),0) -only '$(ONLY)' $(ARGS)
 
 .PHONY: oracles
 oracles: ## hold rules against other people's models, and deploy/crds against an API server's validation

@@ -16,7 +16,7 @@ const goal = time.Second
 // upheaval is one run of chaos.
 type upheaval struct {
 	fleet *fleet.Fleet
-	// nodes and replicas have come back, healers by what was killed.
+	// What is restarted is watched by either, by what it is.
 	enforcers, replicas *healer
 
 	deeds  sync.WaitGroup
@@ -178,7 +178,7 @@ func (u *upheaval) report(r *report.Report) {
 func (h *healer) report(r *report.Report, what string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	name := fmt.Sprintf("%d restarts of an %s and a peer to work with", len(h.fromReady)+h.unhealed, what)
+	name := fmt.Sprintf("  %d pairs of a node and a replica, healed after a restart of the %s", len(h.fromReady)+h.unhealed, what)
 	reached := "reached"
 	if quantile(h.fromReady, 0.99) >= goal {
 		reached = "missed"

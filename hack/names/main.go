@@ -124,7 +124,7 @@ func perform(ctx context.Context, r *report.Report, p *proof) {
 	}
 	if r.Failed() && p.fleet != nil {
 		r.Note("the ends of all logs\n%s", p.fleet.Tails())
-		r.Note("to see it again: make prove-names TRIALS=%d ARGS='-seed %d'", p.trials, p.seed)
+		r.Note("to see it again: make prove-names TRIALS=%d SEED=%d", p.trials, p.seed)
 	}
 	r.Note("took %s", time.Since(began).Round(100*time.Millisecond))
 	if p.keep && p.fleet != nil && ctx.Err() == nil {

@@ -38,10 +38,10 @@ const (
 )
 
 // Part begins a part of the proof.
-func (r *Report) Part(format string, args ...any) { r.print("\n%s\n", fmt.Sprintf(format, args...)) }
+func (r *Report) Part(format string, args ...any) { r.print("\n%s", fmt.Sprintf(format, args...)) }
 
 // Note says in a sentence what happens between two checks.
-func (r *Report) Note(format string, args ...any) { r.print("  · %s\n", fmt.Sprintf(format, args...)) }
+func (r *Report) Note(format string, args ...any) { r.print("  · %s", fmt.Sprintf(format, args...)) }
 
 // Check prints the line and counts it.
 func (r *Report) Check(c Check) {
@@ -49,7 +49,7 @@ func (r *Report) Check(c Check) {
 	if c.Want != c.Got {
 		mark, got = "NO", fmt.Sprintf("%s, want %s", c.Got, c.Want)
 	}
-	r.print("  %s %s%s%s\n", mark, pad(c.Name, nameWidth), pad(got, gotWidth), c.Why)
+	r.print("  %s %s%s%s", mark, pad(c.Name, nameWidth), pad(got, gotWidth), c.Why)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if mark == "ok" {
@@ -74,15 +74,16 @@ func (r *Report) Failed() bool {
 // Summary repeats what failed and prints the score as the last line.
 func (r *Report) Summary() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	fmt.Fprintln(r.out)
-	for _, c := range r.wrong {
-		fmt.Fprintf(r.out, "failed: %s: got %s, want %s %s\n", c.Name, c.Got, c.Want, c.Why)
+	passed, wrong := r.passed, r.wrong
+	r.mu.Unlock()
+	r.print("")
+	for _, c := range wrong {
+		r.print("failed: %s: got %s, want %s %s", strings.TrimSpace(c.Name), c.Got, c.Want, c.Why)
 	}
-	fmt.Fprintf(r.out, "%d passed, %d failed\n", r.passed, len(r.wrong))
+	r.print("%d passed, %d failed", passed, len(wrong))
 }
 
-// print leaves no blanks at the end of a line: an empty last cell has some.
+// print writes one line and leaves no blanks at the end of a line: an empty last cell has some.
 func (r *Report) print(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
