@@ -25,6 +25,7 @@ type Nameward struct {
 	cnameTargets bool
 	// searchZones are those in which the block's autopath answers.
 	searchZones plugin.Zones
+	lockdown    lockdown
 
 	hub      *hub.Hub
 	instance *instance
@@ -35,11 +36,24 @@ func (n *Nameward) Name() string { return pluginName }
 
 // ServeDNS implements the plugin.Handler interface.
 func (n *Nameward) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	if !teaches(r) || ctx.Value(nestedKey{}) != nil {
-		return plugin.NextOrFailure(n.Name(), n.Next, ctx, w, r)
+	if ctx.Value(nestedKey{}) != nil {
+		return plugin.NextOrFailure(n.Name(), n.Next, inner{ctx}, w, r)
 	}
 	client := clientOf(w)
-	if !client.IsValid() || !n.hub.Interested(client) {
+	if !client.IsValid() {
+		return plugin.NextOrFailure(n.Name(), n.Next, ctx, w, r)
+	}
+	locked := n.hub.LockedDown(client) != hub.LockdownOff
+	if locked {
+		// Before any plugin below sees it: nothing of it may be forwarded.
+		if rcode := n.lockdown.rcodeFor(r); n.locks(ctx, client, r, rcode) {
+			return refuse(w, r, rcode)
+		}
+	}
+	if !teaches(r) || !n.hub.Interested(client) {
+		if locked {
+			ctx = &nested{ctx}
+		}
 		return plugin.NextOrFailure(n.Name(), n.Next, ctx, w, r)
 	}
 	// What the client asked, before any plugin rewrites the request in place.
@@ -69,12 +83,32 @@ type nested struct{ context.Context }
 
 type nestedKey struct{}
 
+// depth is what a context says of whose question it belongs to.
+type depth uint8
+
+const (
+	clientsOwn depth = iota + 1 // the client's, below this plugin
+	coreDNSOwn                  // one that CoreDNS puts to itself on the way
+)
+
 // Value implements the context.Context interface.
 func (n *nested) Value(key any) any {
 	if key == (nestedKey{}) {
-		return true
+		return clientsOwn
 	}
 	return n.Context.Value(key)
+}
+
+// inner is the context below this plugin of a question that CoreDNS puts to
+// itself.
+type inner struct{ context.Context }
+
+// Value implements the context.Context interface.
+func (i inner) Value(key any) any {
+	if key == (nestedKey{}) {
+		return coreDNSOwn
+	}
+	return i.Context.Value(key)
 }
 
 // teach passes on what the client learns from msg, holds it as long as it has

@@ -47,10 +47,25 @@ var (
 		Name:      "identity_lost_total",
 		Help:      "Counter of answers to queries from a node's own address, which hide the pod that asked.",
 	}, []string{"server"})
+	// refused is the number of queries that lockdown refused.
+	refused = promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: pluginName,
+		Name:      "lockdown_refused_total",
+		Help:      "Counter of queries that lockdown refused, by the answer's code.",
+	}, []string{"server", "rcode"})
+	// wouldRefuse is the number of queries that a lockdown on trial let pass.
+	wouldRefuse = promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: pluginName,
+		Name:      "lockdown_would_refuse_total",
+		Help:      "Counter of queries that were answered because the lockdown is on trial.",
+	}, []string{"server"})
 
 	// The following belong to the process: its enforcers serve every server.
 	_ = gauge("sessions", "Number of connected enforcers.", func() float64 { return float64(process.Sessions()) })
 	_ = gauge("watched_clients", "Number of client addresses that enforcers watch.", func() float64 { return float64(process.Watched()) })
+	_ = gauge("lockdown_kept_clients", "Number of client addresses whose lockdown stands although their enforcer is away.", func() float64 { return float64(process.Kept()) })
 	_ = gauge("journal_clients", "Number of client addresses with recent answers in the journal.", func() float64 { return float64(process.Journaled()) })
 	_ = counter("learned_total", "Counter of messages to enforcers by origin.", prometheus.Labels{"origin": "answer"},
 		func() float64 { return float64(process.Stats().Live.Load()) })

@@ -15,6 +15,8 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 
+	"github.com/miekg/dns"
+
 	"github.com/nameward/nameward/plugin/internal/hub"
 )
 
@@ -25,6 +27,11 @@ const (
 
 	defaultJournal = 256
 	maxJournal     = 4096
+
+	// maxZones is more than a cluster has.
+	maxZones = 64
+	// clusterZone is what kubeadm and most others give to clusters.
+	clusterZone = "cluster.local."
 
 	// maxSocketPath is what fits sockaddr_un with its final zero byte.
 	maxSocketPath = 107
@@ -39,6 +46,7 @@ type settings struct {
 	servfail     bool // at the bound the client gets SERVFAIL, not the answer
 	journal      int  // -1: not said
 	cnameTargets bool
+	lockdown     lockdown
 	root         string
 }
 
@@ -55,11 +63,15 @@ var words = map[string]word{
 	"tls":                 {3, 3, "CERT KEY CA", (*settings).setTLS},
 	"hold":                {1, 2, "DURATION [servfail]", (*settings).setHold},
 	"journal":             {1, 1, "COUNT", (*settings).setJournal},
+	"lockdown":            {1, maxZones + 1, "nxdomain|refused [ZONE...]", (*settings).setLockdown},
 	"match_cname_targets": {0, 0, "", (*settings).setCNAMETargets},
 }
 
 func parse(c *caddy.Controller) (*settings, error) {
-	s := &settings{hold: defaultHold, journal: -1, root: dnsserver.GetConfig(c).Root}
+	s := &settings{
+		hold: defaultHold, journal: -1, root: dnsserver.GetConfig(c).Root,
+		lockdown: lockdown{rcode: dns.RcodeNameError, zones: []string{clusterZone}},
+	}
 	for i := 0; c.Next(); i++ {
 		if i > 0 {
 			return nil, plugin.ErrOnce
@@ -193,4 +205,44 @@ func (s *settings) setJournal(args []string) error {
 func (s *settings) setCNAMETargets([]string) error {
 	s.cnameTargets = true
 	return nil
+}
+
+func (s *settings) setLockdown(args []string) error {
+	switch args[0] {
+	case "nxdomain":
+		s.lockdown.rcode = dns.RcodeNameError
+	case "refused":
+		s.lockdown.rcode = dns.RcodeRefused
+	default:
+		return fmt.Errorf("unknown %q; want nxdomain or refused", args[0])
+	}
+	if len(args) == 1 {
+		return nil
+	}
+	s.lockdown.zones = nil
+	for _, text := range args[1:] {
+		zones, err := parseZone(text)
+		if err != nil {
+			return err
+		}
+		s.lockdown.zones = append(s.lockdown.zones, zones...)
+	}
+	return nil
+}
+
+// parseZone reads a zone, or a CIDR for its reverse zones.
+func parseZone(text string) ([]string, error) {
+	zones := plugin.Host(text).NormalizeExact()
+	if len(zones) == 0 {
+		return nil, fmt.Errorf("%q is no zone; want one such as cluster.local or 10.96.0.0/12", text)
+	}
+	for _, zone := range zones {
+		if _, ok := dns.IsDomainName(zone); !ok {
+			return nil, fmt.Errorf("%q is no zone; want one such as cluster.local or 10.96.0.0/12", text)
+		}
+		if zone == "." {
+			return nil, fmt.Errorf("%q would let every name pass; want the cluster's own zones", text)
+		}
+	}
+	return zones, nil
 }

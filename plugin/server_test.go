@@ -195,6 +195,7 @@ func describe(m *dns.Msg) string {
 type upstream struct {
 	mu      sync.Mutex
 	records map[string]string // guarded by mu
+	asked   []string          // names, guarded by mu
 	address string
 }
 
@@ -211,6 +212,13 @@ func newUpstream(t testing.TB, records map[string]string) *upstream {
 		t.Cleanup(func() { s.Shutdown() })
 	}
 	return u
+}
+
+// heard returns the names that it was asked for, in the order of the questions.
+func (u *upstream) heard() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.asked)
 }
 
 // listenBoth finds a port that is free for UDP and for TCP.
@@ -235,6 +243,7 @@ func listenBoth(t testing.TB) (net.PacketConn, net.Listener) {
 func (u *upstream) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	u.mu.Lock()
 	text, ok := u.records[strings.ToLower(r.Question[0].Name)]
+	u.asked = append(u.asked, r.Question[0].Name)
 	u.mu.Unlock()
 	m := new(dns.Msg).SetReply(r)
 	if !ok {

@@ -47,6 +47,7 @@ func setup(c *caddy.Controller) error {
 			hold:         s.hold,
 			servfail:     s.servfail,
 			cnameTargets: s.cnameTargets,
+			lockdown:     s.lockdown,
 			hub:          process,
 			instance:     i,
 		}
@@ -54,6 +55,7 @@ func setup(c *caddy.Controller) error {
 		if a, ok := config.Handler("autopath").(*autopath.AutoPath); ok {
 			n.searchZones = a.Zones
 		}
+		n.fenceAutopath(config.Handler("autopath"))
 		return n
 	})
 	return nil

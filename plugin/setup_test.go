@@ -10,6 +10,8 @@ import (
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 
+	"github.com/miekg/dns"
+
 	"github.com/nameward/nameward/plugin/internal/enforcertest"
 )
 
@@ -32,13 +34,13 @@ func TestSetup(t *testing.T) {
 		{"a unix socket", in(unix), ""},
 		{"tcp with certificates", in("listen tcp://:7353", tls), ""},
 		{"both", in(unix, "listen tcp://127.0.0.1:7353", tls), ""},
-		{"every word", in(unix, "hold 100ms servfail", "journal 64", "match_cname_targets"), ""},
+		{"every word", in(unix, "hold 100ms servfail", "journal 64", "lockdown refused cluster.local", "match_cname_targets"), ""},
 		{"a block that leaves listening to another one", "nameward", ""},
 		{"hold off", in(unix, "hold 0"), ""},
 		{"journal off", in(unix, "journal 0"), ""},
 
 		{"an argument of the directive", "nameward tcp://:7353", `Testfile:1 - Error during parsing: unexpected "tcp://:7353"`},
-		{"an unknown word", in(unix, "holt 1s"), `Testfile:3 - Error during parsing: unknown word "holt"; want one of hold, journal, listen, match_cname_targets, tls`},
+		{"an unknown word", in(unix, "holt 1s"), `Testfile:3 - Error during parsing: unknown word "holt"; want one of hold, journal, listen, lockdown, match_cname_targets, tls`},
 		{"the directive twice", in(unix) + in(unix), "can only be used once"},
 		{"a word twice", in(unix, "hold 1s", "hold 2s"), "Testfile:4 - Error during parsing: hold stands here twice"},
 		{"an address twice", in(unix, unix), "stands here twice"},
@@ -64,6 +66,12 @@ func TestSetup(t *testing.T) {
 
 		{"a journal of words", in(unix, "journal big"), "want a count from 0 to 4096"},
 		{"a journal that is too large", in(unix, "journal 4097"), "want a count from 0 to 4096"},
+		{"a lockdown of several zones", in(unix, "lockdown nxdomain cluster.local example.org. 10.96.0.0/12"), ""},
+		{"a lockdown of words", in(unix, "lockdown servfail"), `lockdown servfail: unknown "servfail"; want nxdomain or refused`},
+		{"a lockdown that locks nothing down", in(unix, "lockdown nxdomain ."), `"." would let every name pass; want the cluster's own zones`},
+		{"a zone that is none", in(unix, "lockdown nxdomain a..b"), `"a..b" is no zone; want one such as cluster.local`},
+		{"a lockdown without a code", in(unix, "lockdown"), "lockdown has 0 arguments; want lockdown nxdomain|refused [ZONE...]"},
+
 		{"an argument of a switch", in(unix, "match_cname_targets on"), "match_cname_targets has 1 arguments; want match_cname_targets"},
 	}
 	for _, tt := range tests {
@@ -86,7 +94,8 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.hold != defaultHold || s.servfail || s.journal != -1 || s.cnameTargets {
+	if s.hold != defaultHold || s.servfail || s.journal != -1 || s.cnameTargets ||
+		s.lockdown.rcode != dns.RcodeNameError || !slices.Equal(s.lockdown.zones, []string{"cluster.local."}) {
 		t.Errorf("got %+v", s)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/nameward/nameward/plugin/internal/enforcertest"
+	"github.com/nameward/nameward/plugin/internal/hub"
 	"github.com/nameward/nameward/plugin/stream"
 )
 
@@ -52,6 +54,18 @@ func TestEncryptedTransports(t *testing.T) {
 				if got := describe(m); got != "NOERROR 192.0.2.1" {
 					t.Errorf("got %q", got)
 				}
+				// N9: an encrypted question is refused as any other.
+				e.Lock(stream.Watch_ON, "127.0.0.1")
+				enforcertest.Await(t, "the client is locked down", func() bool {
+					return process.LockedDown(netip.MustParseAddr("127.0.0.1")) == hub.LockdownOn
+				})
+				if m, err = tt.exchange(portOf(t, listener.Addr())); err != nil {
+					t.Fatal(err)
+				}
+				if got := describe(m); got != "NXDOMAIN" {
+					t.Errorf("locked down: got %q", got)
+				}
+				unlock(s, e)
 			}
 			enforcertest.Await(t, "the answer was learnt", func() bool { return process.Stats().Live.Load() > 0 })
 		})

@@ -27,6 +27,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What becomes of the pod's queries for names that no pattern matches, the
+// cluster's own zones aside. The plugin keeps it for a while when the session
+// ends. A value that the plugin does not know means ON.
+type Watch_Lockdown int32
+
+const (
+	// Answered.
+	Watch_OFF Watch_Lockdown = 0
+	// Answered, and counted as those that ON would refuse.
+	Watch_AUDIT Watch_Lockdown = 1
+	// Refused.
+	Watch_ON Watch_Lockdown = 2
+)
+
+// Enum value maps for Watch_Lockdown.
+var (
+	Watch_Lockdown_name = map[int32]string{
+		0: "OFF",
+		1: "AUDIT",
+		2: "ON",
+	}
+	Watch_Lockdown_value = map[string]int32{
+		"OFF":   0,
+		"AUDIT": 1,
+		"ON":    2,
+	}
+)
+
+func (x Watch_Lockdown) Enum() *Watch_Lockdown {
+	p := new(Watch_Lockdown)
+	*p = x
+	return p
+}
+
+func (x Watch_Lockdown) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Watch_Lockdown) Descriptor() protoreflect.EnumDescriptor {
+	return file_stream_proto_enumTypes[0].Descriptor()
+}
+
+func (Watch_Lockdown) Type() protoreflect.EnumType {
+	return &file_stream_proto_enumTypes[0]
+}
+
+func (x Watch_Lockdown) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Watch_Lockdown.Descriptor instead.
+func (Watch_Lockdown) EnumDescriptor() ([]byte, []int) {
+	return file_stream_proto_rawDescGZIP(), []int{5, 0}
+}
+
 type ClientMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -328,7 +383,9 @@ func (x *Welcome) GetInstance() string {
 }
 
 // Subscription changes what the client wants. The first of a session is
-// complete (reset = true); later ones are changes. Applied in order and whole.
+// complete (reset = true), and sent once the client knows what it wants: it
+// ends what the plugin keeps of an earlier session of the node. Later ones are
+// changes. Applied in order and whole.
 type Subscription struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Forget every watch of this session first.
@@ -336,7 +393,10 @@ type Subscription struct {
 	// Watches to add or to replace, by address.
 	Watches []*Watch `protobuf:"bytes,2,rep,name=watches,proto3" json:"watches,omitempty"`
 	// Addresses whose watch ends: 4 or 16 bytes each.
-	Removed       [][]byte `protobuf:"bytes,3,rep,name=removed,proto3" json:"removed,omitempty"`
+	Removed [][]byte `protobuf:"bytes,3,rep,name=removed,proto3" json:"removed,omitempty"`
+	// The change goes on in the next Subscription, and comes into force with the
+	// last of them: between two there would be pods that nobody speaks for.
+	More          bool `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -392,6 +452,13 @@ func (x *Subscription) GetRemoved() [][]byte {
 	return nil
 }
 
+func (x *Subscription) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 // Watch asks for the answers to one pod's queries. Each Watch, even one that
 // changes nothing, makes the plugin forget what was acknowledged for these
 // addresses and replay its journal: an enforcer that has lost or evicted
@@ -403,7 +470,8 @@ type Watch struct {
 	Addresses [][]byte `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// Name patterns in canonical form: lower case, no trailing dot, an optional
 	// leading "*." label.
-	Patterns      []string `protobuf:"bytes,2,rep,name=patterns,proto3" json:"patterns,omitempty"`
+	Patterns      []string       `protobuf:"bytes,2,rep,name=patterns,proto3" json:"patterns,omitempty"`
+	Lockdown      Watch_Lockdown `protobuf:"varint,3,opt,name=lockdown,proto3,enum=nameward.stream.v1.Watch_Lockdown" json:"lockdown,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -450,6 +518,13 @@ func (x *Watch) GetPatterns() []string {
 		return x.Patterns
 	}
 	return nil
+}
+
+func (x *Watch) GetLockdown() Watch_Lockdown {
+	if x != nil {
+		return x.Lockdown
+	}
+	return Watch_OFF
 }
 
 // Learned is one answer that a watched pod is about to get, or got before
@@ -665,14 +740,20 @@ const file_stream_proto_rawDesc = "" +
 	"\x0enode_addresses\x18\x03 \x03(\fR\rnodeAddresses\"?\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
-	"\binstance\x18\x02 \x01(\tR\binstance\"s\n" +
+	"\binstance\x18\x02 \x01(\tR\binstance\"\x87\x01\n" +
 	"\fSubscription\x12\x14\n" +
 	"\x05reset\x18\x01 \x01(\bR\x05reset\x123\n" +
 	"\awatches\x18\x02 \x03(\v2\x19.nameward.stream.v1.WatchR\awatches\x12\x18\n" +
-	"\aremoved\x18\x03 \x03(\fR\aremoved\"A\n" +
+	"\aremoved\x18\x03 \x03(\fR\aremoved\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"\xa9\x01\n" +
 	"\x05Watch\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\fR\taddresses\x12\x1a\n" +
-	"\bpatterns\x18\x02 \x03(\tR\bpatterns\"\x9e\x01\n" +
+	"\bpatterns\x18\x02 \x03(\tR\bpatterns\x12>\n" +
+	"\blockdown\x18\x03 \x01(\x0e2\".nameward.stream.v1.Watch.LockdownR\blockdown\"&\n" +
+	"\bLockdown\x12\a\n" +
+	"\x03OFF\x10\x00\x12\t\n" +
+	"\x05AUDIT\x10\x01\x12\x06\n" +
+	"\x02ON\x10\x02\"\x9e\x01\n" +
 	"\aLearned\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\fR\x06client\x12\x12\n" +
@@ -700,33 +781,36 @@ func file_stream_proto_rawDescGZIP() []byte {
 	return file_stream_proto_rawDescData
 }
 
+var file_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_stream_proto_goTypes = []any{
-	(*ClientMessage)(nil), // 0: nameward.stream.v1.ClientMessage
-	(*ServerMessage)(nil), // 1: nameward.stream.v1.ServerMessage
-	(*Hello)(nil),         // 2: nameward.stream.v1.Hello
-	(*Welcome)(nil),       // 3: nameward.stream.v1.Welcome
-	(*Subscription)(nil),  // 4: nameward.stream.v1.Subscription
-	(*Watch)(nil),         // 5: nameward.stream.v1.Watch
-	(*Learned)(nil),       // 6: nameward.stream.v1.Learned
-	(*Address)(nil),       // 7: nameward.stream.v1.Address
-	(*Ack)(nil),           // 8: nameward.stream.v1.Ack
+	(Watch_Lockdown)(0),   // 0: nameward.stream.v1.Watch.Lockdown
+	(*ClientMessage)(nil), // 1: nameward.stream.v1.ClientMessage
+	(*ServerMessage)(nil), // 2: nameward.stream.v1.ServerMessage
+	(*Hello)(nil),         // 3: nameward.stream.v1.Hello
+	(*Welcome)(nil),       // 4: nameward.stream.v1.Welcome
+	(*Subscription)(nil),  // 5: nameward.stream.v1.Subscription
+	(*Watch)(nil),         // 6: nameward.stream.v1.Watch
+	(*Learned)(nil),       // 7: nameward.stream.v1.Learned
+	(*Address)(nil),       // 8: nameward.stream.v1.Address
+	(*Ack)(nil),           // 9: nameward.stream.v1.Ack
 }
 var file_stream_proto_depIdxs = []int32{
-	2, // 0: nameward.stream.v1.ClientMessage.hello:type_name -> nameward.stream.v1.Hello
-	4, // 1: nameward.stream.v1.ClientMessage.subscription:type_name -> nameward.stream.v1.Subscription
-	8, // 2: nameward.stream.v1.ClientMessage.ack:type_name -> nameward.stream.v1.Ack
-	3, // 3: nameward.stream.v1.ServerMessage.welcome:type_name -> nameward.stream.v1.Welcome
-	6, // 4: nameward.stream.v1.ServerMessage.learned:type_name -> nameward.stream.v1.Learned
-	5, // 5: nameward.stream.v1.Subscription.watches:type_name -> nameward.stream.v1.Watch
-	7, // 6: nameward.stream.v1.Learned.addresses:type_name -> nameward.stream.v1.Address
-	0, // 7: nameward.stream.v1.Names.Session:input_type -> nameward.stream.v1.ClientMessage
-	1, // 8: nameward.stream.v1.Names.Session:output_type -> nameward.stream.v1.ServerMessage
-	8, // [8:9] is the sub-list for method output_type
-	7, // [7:8] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	3, // 0: nameward.stream.v1.ClientMessage.hello:type_name -> nameward.stream.v1.Hello
+	5, // 1: nameward.stream.v1.ClientMessage.subscription:type_name -> nameward.stream.v1.Subscription
+	9, // 2: nameward.stream.v1.ClientMessage.ack:type_name -> nameward.stream.v1.Ack
+	4, // 3: nameward.stream.v1.ServerMessage.welcome:type_name -> nameward.stream.v1.Welcome
+	7, // 4: nameward.stream.v1.ServerMessage.learned:type_name -> nameward.stream.v1.Learned
+	6, // 5: nameward.stream.v1.Subscription.watches:type_name -> nameward.stream.v1.Watch
+	0, // 6: nameward.stream.v1.Watch.lockdown:type_name -> nameward.stream.v1.Watch.Lockdown
+	8, // 7: nameward.stream.v1.Learned.addresses:type_name -> nameward.stream.v1.Address
+	1, // 8: nameward.stream.v1.Names.Session:input_type -> nameward.stream.v1.ClientMessage
+	2, // 9: nameward.stream.v1.Names.Session:output_type -> nameward.stream.v1.ServerMessage
+	9, // [9:10] is the sub-list for method output_type
+	8, // [8:9] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_stream_proto_init() }
@@ -748,13 +832,14 @@ func file_stream_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stream_proto_rawDesc), len(file_stream_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_stream_proto_goTypes,
 		DependencyIndexes: file_stream_proto_depIdxs,
+		EnumInfos:         file_stream_proto_enumTypes,
 		MessageInfos:      file_stream_proto_msgTypes,
 	}.Build()
 	File_stream_proto = out.File

@@ -113,6 +113,14 @@ func (e *Enforcer) Watch(client string, patterns ...string) {
 	}})
 }
 
+// Lock is Watch with a lockdown.
+func (e *Enforcer) Lock(lockdown stream.Watch_Lockdown, client string, patterns ...string) {
+	e.tb.Helper()
+	e.Subscribe(&stream.Subscription{Watches: []*stream.Watch{
+		{Addresses: [][]byte{Bytes(client)}, Patterns: patterns, Lockdown: lockdown},
+	}})
+}
+
 // Subscribe sends a Subscription.
 func (e *Enforcer) Subscribe(s *stream.Subscription) {
 	e.tb.Helper()

@@ -70,6 +70,11 @@ func (s shard) change(c change) {
 
 // watched counts the clients that somebody watches; a node's marks are none.
 func (d *directory) watched() int {
+	return d.count(func(w *watch) bool { return !w.node && !w.kept() })
+}
+
+// count counts the clients with a watch of that kind.
+func (d *directory) count(kind func(*watch) bool) int {
 	n := 0
 	for i := range d.shards {
 		s := d.shards[i].Load()
@@ -77,7 +82,7 @@ func (d *directory) watched() int {
 			continue
 		}
 		for _, list := range *s {
-			if slices.ContainsFunc(list, func(w *watch) bool { return !w.node }) {
+			if slices.ContainsFunc(list, kind) {
 				n++
 			}
 		}

@@ -42,6 +42,8 @@ type Hub struct {
 	sessions  map[*session]bool    // open sessions
 	listeners map[string]*listener // by Endpoint.String
 	leases    uint64               // number of the newest lease
+	words     uint64               // number of the newest whole change of any session
+	kept      map[string]*legacy   // by node
 }
 
 // New makes a hub that listens nowhere yet and keeps no journal.
@@ -52,6 +54,7 @@ func New(clock func() time.Time, log Logger) *Hub {
 		log:       log,
 		sessions:  make(map[*session]bool),
 		listeners: make(map[string]*listener),
+		kept:      make(map[string]*legacy),
 	}
 }
 
@@ -113,6 +116,9 @@ func (h *Hub) Answer(ctx context.Context, client netip.Addr, a Answer, hold time
 	outcome := Unwanted
 	var held []*message
 	for _, w := range watches {
+		if w.kept() {
+			continue // nobody is there to be told
+		}
 		if w.node {
 			w.reportLostIdentity(client)
 			outcome = max(outcome, IdentityLost)

@@ -115,7 +115,7 @@ func (h *Hub) admit(s *session, hello *stream.Hello) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sessions[s] = true
-	h.directory.apply(changes)
+	h.directory.apply(append(changes, h.expire()...))
 	return nil
 }
 
@@ -127,8 +127,7 @@ func (h *Hub) dismiss(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.sessions, s)
-	h.directory.apply(changes)
-	h.rewatch(s, nil)
+	h.rewatch(s, nil, append(changes, h.keep(s)...))
 }
 
 // receive is the receiver.

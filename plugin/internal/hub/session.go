@@ -39,8 +39,11 @@ type session struct {
 	done  chan struct{} // closed when the session ends
 	cause error         // why; valid once done is closed
 
-	mark    *watch                // on the node's own addresses; set once
-	watches map[netip.Addr]*watch // guarded by hub.mu
+	mark     *watch                // on the node's own addresses; set once
+	watches  map[netip.Addr]*watch // guarded by hub.mu
+	draft    map[netip.Addr]*watch // a change that is not whole yet, or nil; guarded by hub.mu
+	word     uint64                // number of its last whole change, 0 before the first; guarded by hub.mu
+	unplayed []*watch              // of the draft; the receiver's own
 
 	mu       sync.Mutex
 	ended    bool                // guarded by mu

@@ -26,11 +26,24 @@ func (s *session) subscribe(sub *stream.Subscription) error {
 		}
 		watches = append(watches, w)
 	}
-	if err := s.hub.subscribe(s, sub.GetReset_(), removed, watches); err != nil {
+	c := step{reset: sub.GetReset_(), removed: removed, watches: watches, more: sub.GetMore()}
+	if err := s.hub.subscribe(s, c); err != nil {
 		return err
 	}
-	s.queueReplay(watches)
+	s.unplayed = append(s.unplayed, watches...)
+	if !c.more {
+		s.queueReplay(s.unplayed)
+		s.unplayed = nil
+	}
 	return nil
+}
+
+// step is one message of a change.
+type step struct {
+	reset   bool
+	removed []netip.Addr
+	watches []*watch
+	more    bool // the change goes on
 }
 
 func (s *session) newWatch(m *stream.Watch) (*watch, error) {
@@ -49,21 +62,24 @@ func (s *session) newWatch(m *stream.Watch) (*watch, error) {
 		}
 		patterns = append(patterns, p)
 	}
-	return &watch{session: s, patterns: names.NewSet(patterns), addresses: addrs}, nil
+	return &watch{session: s, patterns: names.NewSet(patterns), addresses: addrs, lockdown: lockdownOf(m.GetLockdown())}, nil
 }
 
-// subscribe makes the change visible to queries.
-func (h *Hub) subscribe(s *session, reset bool, removed []netip.Addr, watches []*watch) error {
+// subscribe makes a change visible to queries, once it is whole.
+func (h *Hub) subscribe(s *session, c step) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	want := make(map[netip.Addr]*watch)
-	if !reset {
+	want := s.draft
+	switch {
+	case c.reset:
+		want = make(map[netip.Addr]*watch)
+	case want == nil:
 		want = maps.Clone(s.watches)
 	}
-	for _, addr := range removed {
+	for _, addr := range c.removed {
 		delete(want, addr)
 	}
-	for _, w := range watches {
+	for _, w := range c.watches {
 		for _, addr := range w.addresses {
 			want[addr] = w
 		}
@@ -74,14 +90,19 @@ func (h *Hub) subscribe(s *session, reset bool, removed []netip.Addr, watches []
 	if s.hasEnded() {
 		return s.cause
 	}
-	h.rewatch(s, want)
+	if c.more {
+		s.draft = want
+		return nil
+	}
+	s.draft = nil
+	h.rewatch(s, want, h.relieve(s, want))
 	return nil
 }
 
 // rewatch replaces the session's watches in one step for each address, so that
-// no query falls between an old and a new watch. The caller holds h.mu.
-func (h *Hub) rewatch(s *session, want map[netip.Addr]*watch) {
-	var changes []change
+// no query falls between an old and a new watch, together with other changes
+// that the caller has. The caller holds h.mu.
+func (h *Hub) rewatch(s *session, want map[netip.Addr]*watch, changes []change) {
 	for addr, have := range s.watches {
 		if want[addr] != have {
 			changes = append(changes, change{addr: addr, old: have, new: want[addr]})

@@ -12,13 +12,16 @@ import (
 // What is forgotten costs one more round trip and nothing else.
 const maxRemembered = 16384
 
-// watch is one session's interest in one pod, or its mark on a node's own
-// addresses. It ends when it is replaced; all but its memory is immutable.
+// watch is one session's interest in one pod, its mark on a node's own
+// addresses, or what is kept of a pod's lockdown after the session. It ends when
+// it is replaced; all but its memory is immutable.
 type watch struct {
 	session   *session
 	node      bool       // a node's own addresses: nobody's pod
 	patterns  *names.Set // nil if node
 	addresses []netip.Addr
+	lockdown  Lockdown
+	until     instant // when what is kept ends; zero while the session lives
 
 	reportOnce sync.Once
 
@@ -26,6 +29,9 @@ type watch struct {
 	acked map[string]map[netip.Addr]validity // by name; guarded by mu
 	held  int                                // validities in acked; guarded by mu
 }
+
+// kept reports whether the watch stands in for one of a session that ended.
+func (w *watch) kept() bool { return w.until > 0 }
 
 // validity is an enforcer's promise for one address.
 type validity struct {
