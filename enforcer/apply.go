@@ -136,11 +136,24 @@ func (n *node) follow(d *draft, found restored) {
 	n.classes.prune(d.compiled.Tables.Endpoints)
 	var watches []dns.Watch
 	for ep, addrs := range d.pods {
-		if len(patterns[ep]) > 0 {
-			watches = append(watches, dns.Watch{Addresses: addrs, Patterns: patterns[ep]})
+		lockdown := lockdownOf(d.compiled.Tables.Endpoints[ep].Lockdown)
+		if len(patterns[ep]) > 0 || lockdown != dns.LockdownOff {
+			watches = append(watches, dns.Watch{Addresses: addrs, Patterns: patterns[ep], Lockdown: lockdown})
 		}
 	}
 	n.subscribe(watches)
+}
+
+// lockdownOf takes what it does not know for the strictest.
+func lockdownOf(l policy.Lockdown) dns.Lockdown {
+	switch l {
+	case policy.LockdownOff:
+		return dns.LockdownOff
+	case policy.LockdownAudit:
+		return dns.LockdownAudit
+	default:
+		return dns.LockdownOn
+	}
 }
 
 // postpone keeps the pending update for another attempt. It is counted, logged

@@ -12,12 +12,14 @@ import (
 const chunkBytes = stream.MaxMessage / 2
 
 // chunked divides removals and watches into messages that stay under the
-// limit, removals first, at least one message.
+// limit, removals first, at least one message. CoreDNS puts the change into
+// force with the last one, so that no pod is without its lockdown between two.
 func chunked(removed [][]byte, watches []*stream.Watch) []*stream.Subscription {
 	chunks := []*stream.Subscription{{}}
 	size := 0
 	next := func(n int) *stream.Subscription {
 		if size > 0 && size+n > chunkBytes {
+			chunks[len(chunks)-1].More = true
 			chunks, size = append(chunks, &stream.Subscription{}), 0
 		}
 		size += n

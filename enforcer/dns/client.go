@@ -79,7 +79,7 @@ type Client struct {
 	cfg Config
 
 	mu       sync.Mutex
-	current  *interest
+	current  *interest     // nil before the first Subscribe
 	changed  chan struct{} // closed when current is replaced
 	sessions map[*session]struct{}
 	lookups  map[Target]error // last failure of targets that have no session
@@ -103,10 +103,8 @@ func New(cfg Config) (*Client, error) {
 	if cfg.NodeAddresses == nil {
 		cfg.NodeAddresses = func() []netip.Addr { return nil }
 	}
-	nothing, _ := newInterest(nil)
 	return &Client{
 		cfg:      cfg,
-		current:  nothing,
 		changed:  make(chan struct{}),
 		sessions: make(map[*session]struct{}),
 		lookups:  make(map[Target]error),
@@ -125,11 +123,13 @@ func (c *Client) Run(ctx context.Context) {
 
 // Subscribe replaces what is wanted, on every session. It never blocks;
 // sessions send the difference, and only the newest one where several come
-// quickly.
+// quickly. Before the first call they say nothing: CoreDNS keeps the lockdown of
+// this node's pods from an earlier session until then, which a word of somebody
+// who does not know the policies yet would end.
 func (c *Client) Subscribe(watches []Watch) {
 	next, refused := newInterest(watches)
 	for _, w := range refused {
-		c.cfg.Log.Error("pod asks for more names than one session carries, none of them is learnt",
+		c.cfg.Log.Error("pod asks for more names than one session carries, none of them is learnt, and under lockdown none is answered",
 			"addresses", w.Addresses, "patterns", len(w.Patterns), "limit", stream.MaxPatterns)
 	}
 	c.mu.Lock()
@@ -139,8 +139,8 @@ func (c *Client) Subscribe(watches []Watch) {
 	c.changed = make(chan struct{})
 }
 
-// wanted returns what to subscribe to and a channel that closes when that is
-// out of date.
+// wanted returns what to subscribe to, nil where that is not known yet, and a
+// channel that closes when it is out of date.
 func (c *Client) wanted() (*interest, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

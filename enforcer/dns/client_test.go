@@ -1,12 +1,14 @@
 package dns
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,6 +161,33 @@ func TestServerThatDoesNotReadIsLeft(t *testing.T) {
 	l.Acknowledge(2, 0)
 	if err := <-cancelled; !errors.Is(err, errSlowPeer) {
 		t.Errorf("got %v, want %v", err, errSlowPeer)
+	}
+}
+
+// N9: who does not know yet what it wants says nothing: CoreDNS would take it for
+// the word that ends the lockdown it keeps.
+func TestNothingIsSaidBeforeThePolicyIsKnown(t *testing.T) {
+	path, target := socketPath(t)
+	srv := listenUnix(t, path, nil)
+	cfg := config(target)
+	cfg.Learned = func(l Learned) { l.Ack(0) }
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { c.Run(ctx) })
+	defer func() { cancel(); running.Wait() }()
+	s := srv.accept(t)
+	s.learned(&stream.Learned{Seq: 1, Client: pod1.AsSlice(), Name: "example.com"})
+	if got := s.next(); got.GetAck().GetSeq() != 1 {
+		t.Errorf("before the first policy: got %v, want nothing but the acknowledgement", got)
+	}
+	c.Subscribe([]Watch{{Addresses: []netip.Addr{pod1}, Lockdown: LockdownOn}})
+	first := &stream.Subscription{Reset_: true, Watches: []*stream.Watch{{Addresses: [][]byte{pod1.AsSlice()}, Lockdown: stream.Watch_ON}}}
+	if got := s.next().GetSubscription(); !proto.Equal(got, first) {
+		t.Errorf("first word: got %v, want %v", got, first)
 	}
 }
 

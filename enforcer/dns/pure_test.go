@@ -49,6 +49,11 @@ func TestInterestSince(t *testing.T) {
 	watch := func(patterns string, addrs ...netip.Addr) Watch {
 		return Watch{Addresses: addrs, Patterns: strings.Fields(patterns)}
 	}
+	locked := func(patterns string, addrs ...netip.Addr) Watch {
+		w := watch(patterns, addrs...)
+		w.Lockdown = LockdownOn
+		return w
+	}
 	tests := []struct {
 		sentence  string
 		old, next []Watch
@@ -62,6 +67,10 @@ func TestInterestSince(t *testing.T) {
 		{"a pod gets a second address", []Watch{watch("x", a)}, []Watch{watch("x", a, c)}, "+10.0.0.1+2001:db8::3=x"},
 		{"a pod loses an address", []Watch{watch("x", a, c)}, []Watch{watch("x", a)}, "-2001:db8::3 +10.0.0.1=x"},
 		{"an address moves to a new pod: replaced, not removed", []Watch{watch("x", a)}, []Watch{watch("y", a)}, "+10.0.0.1=y"},
+		{"a lockdown comes", []Watch{watch("x", a)}, []Watch{locked("x", a)}, "+10.0.0.1=x!ON"},
+		{"a lockdown goes", []Watch{locked("x", a)}, []Watch{watch("x", a)}, "+10.0.0.1=x"},
+		{"a pod without names is locked down", nil, []Watch{locked("", a)}, "+10.0.0.1=!ON"},
+		{"the last pattern of a pod that is locked down goes", []Watch{locked("x", a)}, []Watch{locked("", a)}, "+10.0.0.1=!ON"},
 		{"a mapped IPv4 address is that IPv4 address", []Watch{watch("x", a)}, []Watch{watch("x", netip.AddrFrom16(a.As16()))}, ""},
 	}
 	for _, tt := range tests {
@@ -88,6 +97,12 @@ func TestWatchOverTheLimitIsRefusedAlone(t *testing.T) {
 	if len(refused) != 1 || len(in.watches) != 1 {
 		t.Errorf("got %d refused and %d kept, want 1 and 1", len(refused), len(in.watches))
 	}
+	// N9: what cannot be said in full is said strictly.
+	big.Lockdown = LockdownOn
+	in, refused = newInterest([]Watch{big})
+	if got := render(in.full()); len(refused) != 1 || got != "+"+pod1.String()+"=!ON" {
+		t.Errorf("locked down: got %d refused and %q, want 1 and a lockdown of every name", len(refused), got)
+	}
 }
 
 func render(chunks []*stream.Subscription) string {
@@ -103,7 +118,11 @@ func render(chunks []*stream.Subscription) string {
 				addr, _ := netip.AddrFromSlice(b)
 				word += "+" + addr.String()
 			}
-			words = append(words, word+"="+strings.Join(w.GetPatterns(), ","))
+			word += "=" + strings.Join(w.GetPatterns(), ",")
+			if w.GetLockdown() != stream.Watch_OFF {
+				word += "!" + w.GetLockdown().String()
+			}
+			words = append(words, word)
 		}
 	}
 	return strings.Join(words, " ")
@@ -125,6 +144,9 @@ func TestFullInterestStaysUnderTheMessageLimit(t *testing.T) {
 		}
 		if c.GetReset_() != (i == 0) {
 			t.Errorf("chunk %d: got reset %v, want it on the first only", i, c.GetReset_())
+		}
+		if c.GetMore() != (i < len(chunks)-1) {
+			t.Errorf("chunk %d: got more %v, want it on all but the last", i, c.GetMore())
 		}
 		total += len(c.GetWatches())
 	}

@@ -143,17 +143,15 @@ func (s *served) learned(l *stream.Learned) {
 	}
 }
 
-// start runs a client until the test ends.
-// start runs a client that asks for watches from its first session on.
+// start runs a client that asks for watches from its first session on, until
+// the test ends.
 func start(tb testing.TB, cfg Config, watches ...Watch) *Client {
 	tb.Helper()
 	c, err := New(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if len(watches) > 0 {
-		c.Subscribe(watches)
-	}
+	c.Subscribe(watches)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(ctx) })

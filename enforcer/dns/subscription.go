@@ -16,6 +16,33 @@ type Watch struct {
 	Addresses []netip.Addr
 	// Patterns are the names wanted, in canonical form.
 	Patterns []string
+	// Lockdown says what becomes of queries for other names.
+	Lockdown Lockdown
+}
+
+// Lockdown is what CoreDNS does with a pod's queries for names that none of its
+// patterns matches (SEMANTICS N9).
+type Lockdown uint8
+
+const (
+	// LockdownOff answers them.
+	LockdownOff Lockdown = iota
+	// LockdownAudit answers them, and counts what LockdownOn would refuse.
+	LockdownAudit
+	// LockdownOn refuses them.
+	LockdownOn
+)
+
+// wire takes what it does not know for the strictest.
+func (l Lockdown) wire() stream.Watch_Lockdown {
+	switch l {
+	case LockdownOff:
+		return stream.Watch_OFF
+	case LockdownAudit:
+		return stream.Watch_AUDIT
+	default:
+		return stream.Watch_ON
+	}
 }
 
 // interest is an immutable set of watches by their addresses.
@@ -25,23 +52,27 @@ type interest struct {
 }
 
 // newInterest copies watches, so that the caller keeps what it passed. A watch
-// without addresses or without patterns asks for nothing and is left out. One
-// that is over a limit of the stream is refused, alone: sent, it would cost
-// every pod of the node the session.
+// without addresses, or without patterns and lockdown, asks for nothing and is
+// left out. One that is over a limit of the stream is refused, alone: sent, it
+// would cost every pod of the node the session. Its lockdown stays where it can:
+// without patterns, it is of every name.
 func newInterest(watches []Watch) (in *interest, refused []Watch) {
 	in = &interest{
 		watches:   make(map[string]*stream.Watch, len(watches)),
 		addresses: make(map[netip.Addr]struct{}, len(watches)),
 	}
 	for _, w := range watches {
-		if len(w.Addresses) == 0 || len(w.Patterns) == 0 {
+		if len(w.Addresses) == 0 || len(w.Patterns) == 0 && w.Lockdown == LockdownOff {
 			continue
 		}
 		key, addrs, wire := w.wire()
-		if len(w.Patterns) > stream.MaxPatterns || proto.Size(wire) > chunkBytes ||
-			len(in.addresses)+len(addrs) > stream.MaxWatched {
+		full := len(in.addresses)+len(addrs) > stream.MaxWatched
+		if full || len(w.Patterns) > stream.MaxPatterns || proto.Size(wire) > chunkBytes {
 			refused = append(refused, w)
-			continue
+			wire.Patterns = nil
+			if full || w.Lockdown == LockdownOff {
+				continue
+			}
 		}
 		for _, a := range addrs {
 			in.addresses[a] = struct{}{}
@@ -54,7 +85,7 @@ func newInterest(watches []Watch) (in *interest, refused []Watch) {
 // wire renders w, its addresses and a key that is the same for the same set
 // of addresses.
 func (w Watch) wire() (key string, addrs []netip.Addr, wire *stream.Watch) {
-	wire = &stream.Watch{Patterns: slices.Sorted(slices.Values(w.Patterns))}
+	wire = &stream.Watch{Patterns: slices.Sorted(slices.Values(w.Patterns)), Lockdown: w.Lockdown.wire()}
 	for _, a := range w.Addresses {
 		addrs = append(addrs, a.Unmap().WithZone(""))
 	}
@@ -91,7 +122,7 @@ func (in *interest) since(old *interest) []*stream.Subscription {
 	}
 	changed := in.sorted(func(key string, w *stream.Watch) bool {
 		had, known := old.watches[key]
-		return !known || !slices.Equal(had.Patterns, w.Patterns)
+		return !known || had.Lockdown != w.Lockdown || !slices.Equal(had.Patterns, w.Patterns)
 	})
 	if len(removed) == 0 && len(changed) == 0 {
 		return nil

@@ -172,7 +172,7 @@ func (c *Compiled) addEndpoints(known map[EndpointID]bool) {
 func (c *Compiled) endpoint(id EndpointID, p *Pod, bad map[ListID]bool) Endpoint {
 	s := c.book.selection(p)
 	enforced, on := c.stance(s.enforced(), bad)
-	e := Endpoint{Pod: p.Ref, Addresses: own(p), Stance: enforced.Stance, Patterns: enforced.patterns}
+	e := Endpoint{Pod: p.Ref, Addresses: own(p), Stance: enforced.Stance, Patterns: enforced.patterns, Lockdown: s.lockdown()}
 	who := isolation{enforced: on, audited: on}
 	trial := c.world.onTrial(p)
 	if trial || s.audited() {
@@ -244,7 +244,7 @@ func (c *Compiled) closeEndpoint(id EndpointID, second *Pod) {
 // closedEndpoint is isolated by rules that allow nothing.
 func closedEndpoint(pod PodRef) Endpoint {
 	closed := Attachment{Isolated: true}
-	return Endpoint{Pod: pod, Stance: Stance{Ingress: closed, Egress: closed, Default: Deny}}
+	return Endpoint{Pod: pod, Stance: Stance{Ingress: closed, Egress: closed, Default: Deny}, Lockdown: LockdownOn}
 }
 
 func (c *Compiled) add(list *tierList, bad map[ListID]bool) ListID {

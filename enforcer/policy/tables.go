@@ -98,6 +98,8 @@ type Endpoint struct {
 	// Patterns are the name patterns of the pod's rules in canonical form
 	// (names.Pattern.String), sorted. Empty for pods without name rules.
 	Patterns []string
+	// Lockdown says what becomes of the pod's queries for other names.
+	Lockdown Lockdown
 }
 
 // Stance is all that decides about a pod's packets.

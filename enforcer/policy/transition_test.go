@@ -50,7 +50,11 @@ func TestTransitionOfWorlds(t *testing.T) {
 func changePolicies(t *rapid.T, policies []*Policy) []*Policy {
 	var out []*Policy
 	for i := range policies {
-		switch count(t, "change", 0, 6) {
+		switch count(t, "change", 0, 7) {
+		case 7:
+			p := *policies[i]
+			p.Lockdown = !p.Lockdown
+			out = append(out, &p)
 		case 6:
 			p := *policies[i]
 			p.Audit = !p.Audit

@@ -127,8 +127,11 @@ type Policy struct {
 	AWS bool
 	// Audit says that the policy is on trial: what it denies is reported and
 	// passes (P23). It neither isolates nor allows meanwhile.
-	Audit   bool
-	Subject PodSelector
+	Audit bool
+	// Lockdown says that the pods that the policy selects for egress may ask
+	// for nothing but the names of their rules (N9).
+	Lockdown bool
+	Subject  PodSelector
 	// Ingress and Egress are nil where the policy does not touch that
 	// direction. A section without rules isolates in the NetworkPolicy tier
 	// (P6, P13).

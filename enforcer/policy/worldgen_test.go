@@ -195,6 +195,7 @@ func drawPolicy(t *rapid.T, i int) Policy {
 		p.Ref.Kind, p.Ref.Group = "ClusterNetworkPolicy", "policy.networking.k8s.io"
 	}
 	p.Audit = chance(t, "on trial", 6)
+	p.Lockdown = chance(t, "lockdown", 4)
 	p.Subject = *drawPodSelector(t, ns)
 	if chance(t, "ingress", 2) {
 		p.Ingress = drawSection(t, &p, Ingress)

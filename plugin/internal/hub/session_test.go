@@ -234,3 +234,27 @@ func TestCrossing(t *testing.T) {
 		e.Ack(m.GetSeq(), time.Hour)
 	}
 }
+
+// TestUnfinishedChangeIsBounded: a change in endless parts keeps what is left of
+// it, and nobody sees it before its end.
+func TestUnfinishedChangeIsBounded(t *testing.T) {
+	h := New(newClock().Now, discard{})
+	s := h.speaker(t, "a")
+	part := &stream.Subscription{More: true, Watches: []*stream.Watch{
+		{Addresses: [][]byte{enforcertest.Bytes("10.0.0.1")}, Patterns: []string{"a.org"}},
+	}}
+	for range 100 {
+		if err := s.subscribe(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.unplayed) != 1 || h.Watched() != 0 {
+		t.Errorf("%d watches wait and %d clients are watched, want 1 and 0", len(s.unplayed), h.Watched())
+	}
+	if err := s.subscribe(&stream.Subscription{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.backlog) != 1 || h.Watched() != 1 {
+		t.Errorf("%d watches are to be replayed and %d clients watched, want 1 and 1", len(s.backlog), h.Watched())
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,11 +32,21 @@ func (s *session) subscribe(sub *stream.Subscription) error {
 		return err
 	}
 	s.unplayed = append(s.unplayed, watches...)
-	if !c.more {
-		s.queueReplay(s.unplayed)
-		s.unplayed = nil
+	if c.more {
+		// A peer that repeats itself without an end must not pile up watches.
+		s.unplayed = slices.DeleteFunc(s.unplayed, func(w *watch) bool { return !s.drafted(w) })
+		return nil
 	}
+	s.queueReplay(s.unplayed)
+	s.unplayed = nil
 	return nil
+}
+
+// drafted reports whether w is part of the change that is not whole yet.
+func (s *session) drafted(w *watch) bool {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return slices.ContainsFunc(w.addresses, func(addr netip.Addr) bool { return s.draft[addr] == w })
 }
 
 // step is one message of a change.
