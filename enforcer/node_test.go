@@ -44,6 +44,31 @@ func TestEverythingComesInOrder(t *testing.T) {
 	})
 }
 
+// N9: CoreDNS hears of the lockdown of a pod without names too, and that it ends.
+func TestLockdownIsSaid(t *testing.T) {
+	inBubble(t, newMemory(), func(t *testing.T, b *bench) {
+		d := draftOf()
+		for _, audit := range []bool{false, true} {
+			w := worldOf()
+			w.Policies[0].Lockdown, w.Policies[0].Audit = true, audit
+			locked := *d
+			locked.compiled = policy.Compile(w)
+			b.update(&locked)
+			want := dns.LockdownOn
+			if audit {
+				want = dns.LockdownAudit
+			}
+			if len(b.watches) != 1 || b.watches[0].Lockdown != want || len(b.watches[0].Patterns) > 0 {
+				t.Errorf("on trial %v: got %+v, want lockdown %d of every name", audit, b.watches, want)
+			}
+		}
+		b.update(d)
+		if len(b.watches) != 0 {
+			t.Errorf("got %+v, want nothing", b.watches)
+		}
+	})
+}
+
 func TestWhatNobodyWantsIsAcknowledgedWithZero(t *testing.T) {
 	inBubble(t, newMemory(), func(t *testing.T, b *bench) {
 		b.learn(1, "example.com", web) // before any policy

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/nameward/nameward/enforcer/policy"
 )
@@ -64,6 +65,28 @@ type judgement struct {
 	// Patterns are those of the pod's rules that the name matches, whether or
 	// not the rule is for the port. Nil where the question is about no name.
 	Patterns *[]string `json:"patterns,omitempty"`
+	// Lockdown is set where the pod may not even ask for the name (N9), unless
+	// it is in one of the cluster's own zones, which CoreDNS knows.
+	Lockdown *lockdown `json:"lockdown,omitempty"`
+}
+
+// lockdown is what keeps a pod from asking for a name.
+type lockdown struct {
+	By []policyPlace `json:"by"`
+	// Audit says that the query is answered, and only counted.
+	Audit bool `json:"audit,omitempty"`
+}
+
+func (l *lockdown) told() string {
+	var by []string
+	for _, p := range l.By {
+		by = append(by, p.String())
+	}
+	text := "CoreDNS refuses the name to the pod, unless it is the cluster's own, by "
+	if l.Audit {
+		text = "CoreDNS would refuse the name to the pod (audit), unless it is the cluster's own, by "
+	}
+	return text + strings.Join(by, ", ")
 }
 
 // reason is why a verdict is as it is.

@@ -38,8 +38,22 @@ func (c *cluster) judge(f policy.Flow, peer string) (judgement, error) {
 	}
 	if len(f.Names) > 0 {
 		j.Patterns = &q.patterns
+		j.Lockdown = c.lockdown(q)
 	}
 	return j, nil
+}
+
+// lockdown says who keeps the pod from asking for the flow's name.
+func (c *cluster) lockdown(q *query) *lockdown {
+	on := q.view.tables.Endpoints[q.pod].Lockdown
+	if on == policy.LockdownOff || len(q.patterns) > 0 {
+		return nil
+	}
+	out := &lockdown{Audit: on == policy.LockdownAudit}
+	for _, ref := range q.view.compiled.LockedBy(q.flow.Pod) {
+		out.By = append(out.By, c.policy(ref))
+	}
+	return out
 }
 
 // unpoliced flows never get to the tables: those of pods that are no endpoints

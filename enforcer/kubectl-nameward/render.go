@@ -126,6 +126,9 @@ func (g *group) text() string {
 		line("isolated", "by "+p.String())
 	}
 	line("pattern", g.pattern())
+	if g.Lockdown != nil {
+		line("lockdown", g.Lockdown.told())
+	}
 	line("why", g.Why)
 	if g.WouldDeny != nil {
 		line("audit", "would be denied (audit): "+g.WouldDeny.told())

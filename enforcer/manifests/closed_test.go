@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
 const (
@@ -99,7 +100,38 @@ func TestWhatIsNotUnderstoodIsClosed(t *testing.T) {
 			`{podSelector: {}, policyTypes: [Egress]}`,
 			[]string{`3: metadata.annotations.nameward.io/mode: "try" is not a mode`},
 			[]string{"lab/box -> shop/web tcp/80 deny"}},
+		{"N9: a lockdown of another word is told, and its policy is in force", headNetworkPolicy + ", annotations: {nameward.io/lockdown: yes please}",
+			`{podSelector: {}, policyTypes: [Egress]}`,
+			[]string{`3: metadata.annotations.nameward.io/lockdown: "yes please" is neither true nor false`},
+			[]string{"lab/box -> shop/web tcp/80 deny"}},
 	})
+}
+
+// N9: the annotation of the manifest reaches the compiled endpoints.
+func TestLockdownIsRead(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"cluster.yaml": read(t, "testdata/examples/cluster.yaml"),
+		"p.yaml":       headNetworkPolicy + ", annotations: {nameward.io/lockdown: \"true\"}}\nspec: {podSelector: {}, policyTypes: [Egress]}\n",
+	})
+	s, err := Load(dir)
+	if err != nil || len(s.Problems) > 0 {
+		t.Fatal(err, s.Problems)
+	}
+	for _, mode := range []convert.Mode{convert.ModeEnforce, convert.ModeAudit} {
+		want := policy.LockdownOn
+		if mode == convert.ModeAudit {
+			want = policy.LockdownAudit
+		}
+		locked := 0
+		for _, e := range policy.Compile(s.World("n1", Settings{Default: policy.Allow, Mode: mode})).Tables.Endpoints {
+			if e.Lockdown == want {
+				locked++
+			}
+		}
+		if locked == 0 {
+			t.Errorf("mode %v: no pod has lockdown %d", mode, want)
+		}
+	}
 }
 
 // checkClosed asks the reference evaluator and the compiled tables.

@@ -21,3 +21,19 @@ var grantMutants = []mutant{
 	{"CoreDNS is told before the kernel", "N3", "enforcer/node.go",
 		"if len(out.Entries) > 0 && !n.grant(ep, out.Entries) {", "l.Ack(out.ValidFor)\n\tif len(out.Entries) > 0 && !n.grant(ep, out.Entries) {", nodeTests},
 }
+
+// lockdownMutants are faults in what a pod may ask.
+var lockdownMutants = []mutant{
+	{"only questions for addresses are locked down", "N9", "plugin/handler.go",
+		"\tif locked {\n\t\t// Before", "\tif locked && teaches(r) {\n\t\t// Before", pluginTests},
+	{"what autopath makes of a name is not looked at", "N9", "plugin/setup.go",
+		"\t\tn.fenceAutopath(config.Handler(\"autopath\"))\n", "", pluginTests},
+	{"lockdown ends with the stream", "N9", "plugin/internal/hub/lockdown.go",
+		"\t\tchanges = append(changes, change{addr: addr, new: k})\n", "", pluginTests},
+	{"an enforcer that ends late takes the lockdown of its successor", "N9", "plugin/internal/hub/lockdown.go",
+		"have != nil && have.word > s.word {", "have != nil && have.word > s.word+1<<62 {", pluginTests},
+	{"an enforcer speaks before it knows the policies", "N9", "enforcer/dns/link.go",
+		"\t\twant, changed := l.session.client.wanted()\n", "\t\twant, changed := l.session.client.wanted()\n\t\tif want == nil {\n\t\t\twant = &interest{}\n\t\t}\n", streamTests},
+	{"a lockdown on trial refuses", "P23", "enforcer/policy/lockdown.go",
+		"case p.locks() && !p.Audit:", "case p.locks() && p.Ref.Name != \"\":", policyTests},
+}

@@ -42,6 +42,8 @@ var (
 	loadTests    = tests{packages: "./enforcer/manifests"}
 	grantTests   = tests{packages: "./enforcer/grants"}
 	nodeTests    = tests{packages: "./enforcer"}
+	streamTests  = tests{packages: "./enforcer/dns"}
+	pluginTests  = tests{packages: "./plugin ./plugin/internal/hub"}
 )
 
 // The tests of the C by what they look at; all of them take a while.
@@ -53,7 +55,7 @@ var (
 
 // mutants are all of them, in the order of what they break.
 func mutants() []mutant {
-	return slices.Concat(policyMutants, tableMutants, convertMutants, grantMutants, packetMutants, connectionMutants, datapathMutants)
+	return slices.Concat(policyMutants, tableMutants, convertMutants, grantMutants, lockdownMutants, packetMutants, connectionMutants, datapathMutants)
 }
 
 // change gives the file's text with the fault in it.

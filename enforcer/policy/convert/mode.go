@@ -67,8 +67,9 @@ func Annotations(meta *metav1.ObjectMeta, ref policy.PolicyRef) (Mode, []policy.
 				mode = ModeEnforce
 				r.tell(field, err.Error()+"; until then the policy is enforced")
 			}
+		case key == LockdownAnnotation: // Lockdown reads it
 		case strings.HasPrefix(key, AnnotationPrefix):
-			r.tell(field, "unknown annotation; a policy may have "+ModeAnnotation)
+			r.tell(field, "unknown annotation; a policy may have "+ModeAnnotation+" and "+LockdownAnnotation)
 		}
 	}
 	return mode, r.problems
