@@ -102,13 +102,17 @@ func TestLockdown(t *testing.T) {
 func TestLockdownOfStaleSession(t *testing.T) {
 	h := New(newClock().Now, discard{})
 	stale := h.speaker(t, "a")
-	say(t, stale, step{reset: true})
+	say(t, stale, step{reset: true, watches: []*watch{locking(stale, LockdownOn, "", netip.MustParseAddr("10.0.0.2"))}})
 	fresh := h.speaker(t, "a")
 	say(t, fresh, step{reset: true, watches: []*watch{locking(fresh, LockdownOn, "", pod)}})
 	fresh.hangUp()
 	stale.hangUp()
 	if got := h.LockedDown(pod); got != LockdownOn {
 		t.Errorf("got %d, want the newer session's word", got)
+	}
+	say(t, h.speaker(t, "a"), step{reset: true})
+	if got := h.LockedDown(pod); got != LockdownOff {
+		t.Errorf("got %d after a word for the node; want nothing left of the one before", got)
 	}
 	old := h.speaker(t, "a")
 	say(t, old, step{reset: true, watches: []*watch{locking(old, LockdownOn, "", pod)}})
@@ -193,6 +197,8 @@ func TestLockdownNeverLapses(t *testing.T) {
 				for i, on := range n.on {
 					if got := h.LockedDown(n.pod(i)); on && got != LockdownOn {
 						t.Fatalf("lockdown of %s is %d; the last word of node %s is ON", n.pod(i), got, n.name)
+					} else if !on && got == LockdownOn && n.lost.IsZero() && len(n.sessions) == 1 {
+						t.Fatalf("lockdown of %s is ON; its only enforcer says that it is not", n.pod(i))
 					}
 				}
 			}
