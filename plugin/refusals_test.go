@@ -50,9 +50,11 @@ func TestRefusalsAreBounded(t *testing.T) {
 		for i := range 1000 {
 			b.note(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), question("a.org.", dns.TypeA), hub.LockdownOn)
 		}
+		b.mu.Lock()
 		if got := len(b.offenders); got != maxOffenders {
 			t.Errorf("%d clients are remembered, want %d", got, maxOffenders)
 		}
+		b.mu.Unlock()
 		time.Sleep(refusalsEvery)
 		synctest.Wait()
 		if want := "lockdown: 744 more queries of other clients in 10s"; len(lines) != maxOffenders+1 || lines[maxOffenders] != want {
