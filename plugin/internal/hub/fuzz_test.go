@@ -18,8 +18,10 @@ import (
 // answer is never stopped by it, and nothing of it is left once it has gone.
 func FuzzSession(f *testing.F) {
 	watch := &stream.Watch{Addresses: [][]byte{enforcertest.Bytes(pod.String())}, Patterns: []string{"example.org", "*.example.net"}}
+	locked := &stream.Watch{Addresses: watch.GetAddresses(), Lockdown: stream.Watch_ON}
 	for _, conversation := range [][]*stream.ClientMessage{
 		{},
+		{subscription(&stream.Subscription{Reset_: true, More: true, Watches: []*stream.Watch{watch}}), subscription(&stream.Subscription{Watches: []*stream.Watch{locked}})},
 		{subscription(&stream.Subscription{Reset_: true, Watches: []*stream.Watch{watch}}), enforcertest.Ack(1, time.Minute)},
 		{subscription(&stream.Subscription{Watches: []*stream.Watch{watch, watch}}), subscription(&stream.Subscription{Removed: watch.GetAddresses()})},
 		{enforcertest.Hello(&stream.Hello{Version: stream.Version, Node: "n"})},
@@ -50,12 +52,20 @@ func FuzzSession(f *testing.F) {
 		if h.Sessions() != 0 || h.Watched() != 0 {
 			t.Fatalf("%d sessions and %d watches are left", h.Sessions(), h.Watched())
 		}
+		// N9: what is kept instead goes with the next word for the node.
+		say(t, h.speaker(t, "node-a"), step{reset: true})
+		if len(h.kept) > 0 || h.LockedDown(pod) != LockdownOff {
+			t.Fatalf("a lockdown is left: %v", h.kept)
+		}
 	})
 }
 
 func checkSession(t *testing.T, h *Hub, s *session) {
 	if len(s.watches) > stream.MaxWatched {
 		t.Fatalf("%d addresses are watched, want at most %d", len(s.watches), stream.MaxWatched)
+	}
+	if len(s.draft) > stream.MaxWatched || len(s.unplayed) > len(s.draft) {
+		t.Fatalf("%d addresses and %d watches wait for the end of a change", len(s.draft), len(s.unplayed))
 	}
 	for addr, w := range s.watches {
 		if !slices.Contains(h.directory.lookup(addr), w) {
