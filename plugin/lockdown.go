@@ -100,10 +100,8 @@ type fence struct {
 
 // fenceAutopath puts a fence below the block's autopath. It is called while the
 // chain is made, before anybody asks.
-func (n *Nameward) fenceAutopath(handler plugin.Handler) {
-	if a, ok := handler.(*autopath.AutoPath); ok {
-		a.Next = &fence{Nameward: n, next: a.Next}
-	}
+func (n *Nameward) fenceAutopath(a *autopath.AutoPath) {
+	a.Next = &fence{Nameward: n, next: a.Next}
 }
 
 // ServeDNS implements the plugin.Handler interface. It answers as the end of one

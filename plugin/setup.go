@@ -54,8 +54,8 @@ func setup(c *caddy.Controller) error {
 		// Chains are made from their end, so what stands below is there.
 		if a, ok := config.Handler("autopath").(*autopath.AutoPath); ok {
 			n.searchZones = a.Zones
+			n.fenceAutopath(a)
 		}
-		n.fenceAutopath(config.Handler("autopath"))
 		return n
 	})
 	return nil
