@@ -62,12 +62,12 @@ func (c *crowd) attempt(ctx context.Context, pod *fleet.Pod, random *rand.Rand) 
 	if tempted && early {
 		c.trespass(ctx, kind, other, a)
 	}
-	result, err := pod.Resolve(ctx, a)
-	c.tally.add(ctx, pod, a, result, err)
-	if tempted && !early && result.Outcome == fleet.Opened {
+	outcome, err := pod.Resolve(ctx, a)
+	c.tally.add(ctx, pod, a, outcome, err)
+	if tempted && !early && outcome == fleet.Opened {
 		c.trespass(ctx, kind, other, a)
 	}
-	if result.Outcome == fleet.Unanswered {
+	if outcome == fleet.Unanswered {
 		time.Sleep(afterSilence)
 	}
 }
@@ -109,12 +109,12 @@ func relation(pod, other *fleet.Pod) string {
 func (c *crowd) trespass(ctx context.Context, kind string, other *fleet.Pod, a fleet.Attempt) {
 	c.trespassers.Go(func() {
 		if kind == bystander {
-			result, err := other.Resolve(ctx, a)
-			c.tally.addTrespass(ctx, kind, other, result, err)
+			outcome, err := other.Resolve(ctx, a)
+			c.tally.addTrespass(ctx, kind, other, outcome, err)
 			return
 		}
-		result, err := other.Trespass(ctx, a.Number, a.Family)
-		c.tally.addTrespass(ctx, kind, other, result, err)
+		outcome, err := other.Trespass(ctx, a.Number, a.Family)
+		c.tally.addTrespass(ctx, kind, other, outcome, err)
 	})
 }
 

@@ -77,9 +77,9 @@ func (h *healer) watch(ctx context.Context, p pair) (at time.Time, healed bool) 
 func (h *healer) knock(ctx context.Context, p pair, i int) bool {
 	pod, family := p.node.Askers[i%len(p.node.Askers)], scene.Families[i%len(scene.Families)]
 	a := fleet.Attempt{Server: p.replica.Server(family), Number: pod.Fresh(), Family: family}
-	result, err := pod.Resolve(ctx, a)
-	h.tally.add(ctx, pod, a, result, err)
-	return result.Outcome == fleet.Opened
+	outcome, err := pod.Resolve(ctx, a)
+	h.tally.add(ctx, pod, a, outcome, err)
+	return outcome == fleet.Opened
 }
 
 // measure watches all pairs of a program that was started just now.

@@ -100,22 +100,27 @@ func (p *proof) anywhere(random *rand.Rand, f scene.Family) netip.AddrPort {
 // servers.
 type books struct {
 	kernels           product.Counters
+	syns              int
 	owners, strangers int
 }
 
 func (p *proof) read(ctx context.Context) (b books, err error) {
-	b.kernels, err = p.fleet.Counters(ctx)
+	if b.kernels, err = p.fleet.Counters(ctx); err != nil {
+		return b, err
+	}
 	b.owners, b.strangers, _ = p.fleet.Doors.Passed()
+	b.syns, err = p.fleet.SYNs()
 	return b, err
 }
 
-// denied is what the kernels dropped meanwhile, by reason.
-func (b books) denied(later books) product.Counters {
-	denied := product.Counters{}
+// denied is what the nodes' kernels dropped meanwhile, by reason, and how many
+// SYNs of the pods' kernels came to no server.
+func (b books) denied(later books) (denied product.Counters, futile int) {
+	denied = product.Counters{}
 	for verdict, packets := range later.kernels.Since(b.kernels) {
 		if verdict.Denied() {
 			denied[verdict] = packets
 		}
 	}
-	return denied
+	return denied, later.syns - b.syns - (later.owners - b.owners) - (later.strangers - b.strangers)
 }

@@ -14,11 +14,9 @@ import (
 type tally struct {
 	// tried is the sum of the next five.
 	tried, opened, blocked, repeated, unanswered, odd atomic.Int64
-	// synsLost are all that the owners sent for nothing.
-	synsLost atomic.Int64
 	// trespasses are attempts at other pods' names: those that opened are
-	// leaks. synsStopped are all that the others sent.
-	trespasses, leaked, synsStopped atomic.Int64
+	// leaks.
+	trespasses, leaked atomic.Int64
 
 	mu       sync.Mutex
 	errors   []string       // guarded by mu; some of what was odd
@@ -37,17 +35,16 @@ type lost struct {
 const listed = 1000
 
 // add counts an attempt of a name's owner.
-func (t *tally) add(ctx context.Context, pod *fleet.Pod, a fleet.Attempt, result fleet.Result, err error) {
+func (t *tally) add(ctx context.Context, pod *fleet.Pod, a fleet.Attempt, outcome fleet.Outcome, err error) {
 	if ctx.Err() != nil {
 		return // interrupted, so that nothing can be said of it
 	}
 	t.tried.Add(1)
-	t.synsLost.Add(int64(result.Lost))
-	switch result.Outcome {
+	switch outcome {
 	case fleet.Opened:
 		t.opened.Add(1)
 	case fleet.Blocked, fleet.Repeated:
-		if result.Outcome == fleet.Blocked {
+		if outcome == fleet.Blocked {
 			t.blocked.Add(1)
 		} else {
 			t.repeated.Add(1)
@@ -95,17 +92,16 @@ func silence(err error) string {
 
 // addTrespass counts an attempt at another's name. One that had no answer to go by
 // has not been one.
-func (t *tally) addTrespass(ctx context.Context, kind string, pod *fleet.Pod, result fleet.Result, err error) {
+func (t *tally) addTrespass(ctx context.Context, kind string, pod *fleet.Pod, outcome fleet.Outcome, err error) {
 	switch {
-	case ctx.Err() != nil, result.Outcome == fleet.Unanswered:
+	case ctx.Err() != nil, outcome == fleet.Unanswered:
 		return
-	case result.Outcome == fleet.OutcomeUnknown:
+	case outcome == fleet.OutcomeUnknown:
 		t.strange(pod, err)
 		return
-	case result.Outcome != fleet.Blocked:
+	case outcome != fleet.Blocked:
 		t.leaked.Add(1)
 	}
-	t.synsStopped.Add(int64(result.Lost))
 	t.trespasses.Add(1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,8 +114,8 @@ func (t *tally) addTrespass(ctx context.Context, kind string, pod *fleet.Pod, re
 // firstLost is how many first SYNs of owners brought no connection.
 func (t *tally) firstLost() int64 { return t.blocked.Load() + t.repeated.Load() }
 
-// packets is what the kernels must have denied, and nothing else.
-func (t *tally) packets() int64 { return t.synsLost.Load() + t.synsStopped.Load() }
+// noticed is how many attempts their pods saw blocked, or opened late.
+func (t *tally) noticed() int64 { return t.firstLost() + t.trespasses.Load() - t.leaked.Load() }
 
 // oddities are some of what was odd.
 func (t *tally) oddities() string {

@@ -19,26 +19,26 @@ func TestTallyOfOwners(t *testing.T) {
 	pod := &fleet.Pod{Pod: &scene.Pod{Name: "asker-1"}}
 	var got tally
 	for _, c := range []struct {
-		result fleet.Result
-		err    error
+		outcome fleet.Outcome
+		err     error
 	}{
-		{fleet.Result{Outcome: fleet.Opened}, nil},
-		{fleet.Result{Outcome: fleet.Blocked, Lost: 1}, nil},
-		{fleet.Result{Outcome: fleet.Repeated, Lost: 2}, nil},
-		{fleet.Result{Outcome: fleet.Unanswered}, errors.New("read udp: connection refused")},
-		{fleet.Result{Outcome: fleet.Unanswered}, errors.New("read udp: i/o timeout")},
-		{fleet.Result{}, errors.New("no route to host")},
+		{fleet.Opened, nil},
+		{fleet.Blocked, nil},
+		{fleet.Repeated, nil},
+		{fleet.Unanswered, errors.New("read udp: connection refused")},
+		{fleet.Unanswered, errors.New("read udp: i/o timeout")},
+		{fleet.OutcomeUnknown, errors.New("no route to host")},
 	} {
-		got.add(t.Context(), pod, fleet.Attempt{}, c.result, c.err)
+		got.add(t.Context(), pod, fleet.Attempt{}, c.outcome, c.err)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	got.add(gone, pod, fleet.Attempt{}, fleet.Result{Outcome: fleet.Blocked, Lost: 1}, nil)
+	got.add(gone, pod, fleet.Attempt{}, fleet.Blocked, nil)
 	for what, c := range map[string][2]int64{
 		"tried, but not what was interrupted":   {got.tried.Load(), 6},
 		"opened":                                {got.opened.Load(), 1},
 		"first SYNs lost, once for each name":   {got.firstLost(), 2},
-		"SYNs lost, once for each packet":       {got.packets(), 3},
+		"what pods noticed":                     {got.noticed(), 2},
 		"questions without an answer":           {got.unanswered.Load(), 2},
 		"what nobody can explain":               {got.odd.Load(), 1},
 		"names to try again, the late included": {int64(len(got.lost)), 2},
@@ -59,18 +59,18 @@ func TestTallyOfStrangers(t *testing.T) {
 	pod := &fleet.Pod{Pod: &scene.Pod{Name: "asker-1"}}
 	var got tally
 	for _, c := range []struct {
-		kind   string
-		result fleet.Result
+		kind    string
+		outcome fleet.Outcome
 	}{
-		{twinHere, fleet.Result{Outcome: fleet.Blocked, Lost: 1}},
-		{twinHere, fleet.Result{Outcome: fleet.Opened}},
-		{bystander, fleet.Result{Outcome: fleet.Repeated, Lost: 1}},
-		{bystander, fleet.Result{Outcome: fleet.Unanswered}},
+		{twinHere, fleet.Blocked},
+		{twinHere, fleet.Opened},
+		{bystander, fleet.Repeated},
+		{bystander, fleet.Unanswered},
 	} {
-		got.addTrespass(t.Context(), c.kind, pod, c.result, nil)
+		got.addTrespass(t.Context(), c.kind, pod, c.outcome, nil)
 	}
-	if got.trespasses.Load() != 3 || got.leaked.Load() != 2 || got.packets() != 2 {
-		t.Errorf("got %d attempts, %d leaks, %d packets; want 3, 2, 2", got.trespasses.Load(), got.leaked.Load(), got.packets())
+	if got.trespasses.Load() != 3 || got.leaked.Load() != 2 || got.noticed() != 1 {
+		t.Errorf("got %d attempts, %d leaks, %d noticed; want 3, 2, 1", got.trespasses.Load(), got.leaked.Load(), got.noticed())
 	}
 	if got, want := got.trespassesBy(), "1 no policy, asked itself, 2 same policy, same node"; got != want {
 		t.Errorf("kinds: got %q, want %q", got, want)
@@ -88,21 +88,20 @@ func TestJudge(t *testing.T) {
 		after  books
 		wrong  string
 	}{
-		{"three denied packets for three SYNs are right", 0, books{kernels: denied(13)}, ""},
-		{"a denied packet that nobody sent is not", 0, books{kernels: denied(14)}, "packets that the kernels denied"},
-		{"nor one that nobody counted", 0, books{kernels: denied(12)}, "packets that the kernels denied"},
-		{"a leak is wrong though no server saw it", 1, books{kernels: denied(13)}, "attempts at names"},
-		{"a stranger is wrong though no client was one", 0, books{kernels: denied(13), strangers: 1}, "from strangers"},
+		{"three denied packets for three SYNs are right", 0, books{kernels: denied(13), syns: 103}, ""},
+		{"a denied packet that nobody sent is not", 0, books{kernels: denied(14), syns: 103}, "packets that the kernels denied"},
+		{"nor one that nobody counted", 0, books{kernels: denied(12), syns: 103}, "packets that the kernels denied"},
+		{"a leak is wrong though no server saw it", 1, books{kernels: denied(13), syns: 103}, "attempts at names"},
+		{"a SYN that opened a connection is none of them", 0, books{kernels: denied(13), syns: 105, owners: 2}, ""},
+		{"a stranger is wrong though no client was one", 0, books{kernels: denied(13), syns: 104, strangers: 1}, "from strangers"},
 	} {
 		t.Run(c.says, func(t *testing.T) {
 			var out strings.Builder
 			var counted tally
-			counted.synsLost.Store(1)
-			counted.synsStopped.Store(2)
 			counted.leaked.Store(c.leaked)
 			r := report.To(&out)
 			p := &proof{fleet: &fleet.Fleet{Doors: new(fleet.Doors)}}
-			p.judge(r, &counted, books{kernels: denied(10)}, c.after)
+			p.judge(r, &counted, books{kernels: denied(10), syns: 100}, c.after)
 			var wrong []string
 			for line := range strings.Lines(out.String()) {
 				if strings.HasPrefix(line, "  NO") {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -18,10 +19,10 @@ type Doors struct {
 	listener net.Listener
 	asker    map[netip.Addr]int // index by pod address; others are no askers
 
-	owners atomic.Int64
-	mu     sync.Mutex
-	leaks  []string
-	total  int
+	owners, open atomic.Int64
+	mu           sync.Mutex
+	leaks        []string
+	total        int
 }
 
 // openDoors listens on every address that the network namespace owns.
@@ -42,16 +43,33 @@ func (d *Doors) serve() {
 			return // closed
 		}
 		d.note(address(c.RemoteAddr()), address(c.LocalAddr()))
-		go hold(c)
+		d.open.Add(1)
+		go d.hold(c)
 	}
 }
 
 // hold keeps the connection until the client ends it: who is reset before he
 // has noticed that he is connected cannot tell this from being refused.
-func hold(c net.Conn) {
+func (d *Doors) hold(c net.Conn) {
+	defer d.open.Add(-1)
 	defer c.Close()
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
 	_, _ = c.Read(make([]byte, 1))
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // whose end was cut off is not told again and again
+	}
+}
+
+// AwaitIdle returns once no connection is open any more.
+func (d *Doors) AwaitIdle(ctx context.Context) error {
+	for d.open.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 func address(a net.Addr) netip.Addr {

@@ -225,6 +225,18 @@ func (f *Fleet) Counters(ctx context.Context) (product.Counters, error) {
 	return all, nil
 }
 
+// SYNs are those that the kernels of all pods have sent so far.
+func (f *Fleet) SYNs() (all int, _ error) {
+	for _, pod := range slices.Concat(f.Askers, f.Bystanders) {
+		syns, err := pod.SYNs()
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", pod, err)
+		}
+		all += syns
+	}
+	return all, nil
+}
+
 // Tails are the ends of all logs.
 func (f *Fleet) Tails() string {
 	var tails []string

@@ -47,7 +47,7 @@ type Attempt struct {
 
 // Resolve asks for the name and connects at once: on the thread that reads the
 // answer, so that as little time as possible lies between the two.
-func (p *Pod) Resolve(ctx context.Context, a Attempt) (r Result, err error) {
+func (p *Pod) Resolve(ctx context.Context, a Attempt) (outcome Outcome, err error) {
 	patience := synPatience
 	if p.Index < 0 {
 		patience = probePatience // a bystander's must not open
@@ -55,20 +55,20 @@ func (p *Pod) Resolve(ctx context.Context, a Attempt) (r Result, err error) {
 	err = p.Netspace().Do(func() error {
 		address, err := scene.Ask(ctx, a.Server, Name(a.Number), a.Family, askPatience)
 		if err != nil {
-			r.Outcome = Unanswered
+			outcome = Unanswered
 			return err
 		}
-		r, err = open(ctx, address, patience)
+		outcome, err = open(ctx, address, patience)
 		return err
 	})
-	return r, err
+	return outcome, err
 }
 
 // Trespass connects to the name's address without having asked.
-func (p *Pod) Trespass(ctx context.Context, number uint32, f scene.Family) (r Result, err error) {
+func (p *Pod) Trespass(ctx context.Context, number uint32, f scene.Family) (outcome Outcome, err error) {
 	err = p.Netspace().Do(func() error {
-		r, err = open(ctx, Address(number).Of(f), probePatience)
+		outcome, err = open(ctx, Address(number).Of(f), probePatience)
 		return err
 	})
-	return r, err
+	return outcome, err
 }
