@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"container/list"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -15,7 +14,7 @@ const (
 	keepFloor = 30 * time.Second
 	keepGrace = 60 * time.Second
 
-	// Weights count addresses, of about 40 bytes; a name and a client cost more.
+	// Weights count addresses, of about 40 bytes; a page and a client cost more.
 	// A client may weigh perName for each name of the journal's limit, a shard
 	// minShardWeight or as much as four clients: 30 MB in all, by default.
 	pageWeight     = 4
@@ -37,45 +36,14 @@ type journal struct {
 type journalShard struct {
 	mu     sync.Mutex
 	diary  map[netip.Addr]*diary // guarded by mu, as all of it is
+	spare  spares
 	weight int
 	swept  instant
-}
-
-// diary is one client's part: its pages, the latest first.
-type diary struct {
-	pages  map[string]*list.Element // of *page, by question name
-	order  list.List
-	weight int
-}
-
-// page is what a client was told about one name, over several answers.
-type page struct {
-	names []string
-	told  []told // by address
-}
-
-type told struct {
-	ip  netip.Addr
-	ttl uint32
-	at  instant
-}
-
-func (t told) kept(now instant) bool {
-	return now < t.at+max(seconds(t.ttl), keepFloor)+keepGrace
-}
-
-func (t told) end() instant { return t.at + seconds(t.ttl) }
-
-// remaining is what is left of the TTL, in whole seconds.
-func (t told) remaining(now instant) uint32 {
-	return uint32(max(0, t.end()-now) / time.Second)
 }
 
 // clientWeight and shardWeight are the bounds under a limit of names.
 func clientWeight(limit int) int { return diaryWeight + perName*limit }
 func shardWeight(limit int) int  { return max(minShardWeight, 4*clientWeight(limit)) }
-
-func (p *page) weight() int { return pageWeight + len(p.told) }
 
 // SetJournal bounds the names remembered for each client. Zero ends the journal.
 func (h *Hub) SetJournal(limit int) {
@@ -96,6 +64,7 @@ func (j *journal) record(client netip.Addr, a Answer, now instant) {
 	if limit == 0 {
 		return
 	}
+	hash := hashOf(a.Names[0])
 	s := j.shard(client)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +73,7 @@ func (j *journal) record(client netip.Addr, a Answer, now instant) {
 		d = s.open(client)
 	}
 	before := d.weight
-	d.write(a, now, limit)
+	d.write(a, hash, now, limit, &s.spare)
 	s.weight += d.weight - before
 	if s.weight > shardWeight(limit) {
 		s.shrink(now, shardWeight(limit))
@@ -121,27 +90,9 @@ func (j *journal) replay(client netip.Addr, now instant, want func(name string) 
 	if d == nil {
 		return nil
 	}
-	var answers []Answer
-	for e := d.order.Back(); e != nil; e = e.Prev() {
-		p := e.Value.(*page)
-		a := Answer{}
-		for _, name := range p.names {
-			if want(name) {
-				a.Names = append(a.Names, name)
-			}
-		}
-		if len(a.Names) == 0 {
-			continue
-		}
-		for _, t := range p.told {
-			if t.kept(now) {
-				a.Addresses = append(a.Addresses, Address{IP: t.ip, TTL: t.remaining(now)})
-			}
-		}
-		if len(a.Addresses) > 0 {
-			answers = append(answers, a)
-		}
-	}
+	before := d.weight
+	answers := d.replay(now, want)
+	s.weight += d.weight - before
 	return answers
 }
 
@@ -158,14 +109,14 @@ func (j *journal) clients() int {
 func (s *journalShard) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.diary, s.weight = nil, 0
+	s.diary, s.spare, s.weight = nil, spares{}, 0
 }
 
 func (s *journalShard) open(client netip.Addr) *diary {
 	if s.diary == nil {
 		s.diary = make(map[netip.Addr]*diary)
 	}
-	d := &diary{pages: make(map[string]*list.Element), weight: diaryWeight}
+	d := &diary{weight: diaryWeight}
 	s.diary[client] = d
 	s.weight += d.weight
 	return d
@@ -178,7 +129,7 @@ func (s *journalShard) shrink(now instant, bound int) {
 	if now-s.swept >= sweepInterval {
 		s.swept = now
 		for client, d := range s.diary {
-			s.trim(client, d, func() { d.sweep(now) })
+			s.trim(client, d, func() { d.sweep(now, &s.spare) })
 		}
 	}
 	target := bound - bound/8
@@ -189,7 +140,7 @@ func (s *journalShard) shrink(now instant, bound int) {
 				return
 			}
 			if d.weight >= share {
-				s.trim(client, d, func() { d.shrink(share) })
+				s.trim(client, d, func() { d.shrink(share, &s.spare) })
 			}
 		}
 	}
@@ -200,7 +151,7 @@ func (s *journalShard) trim(client netip.Addr, d *diary, f func()) {
 	before := d.weight
 	f()
 	s.weight += d.weight - before
-	if len(d.pages) == 0 {
+	if d.pages == 0 {
 		s.weight -= d.weight
 		delete(s.diary, client)
 	}

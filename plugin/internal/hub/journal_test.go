@@ -99,10 +99,12 @@ func TestJournalIsBounded(t *testing.T) {
 	total := 0
 	for client, d := range s.diary {
 		weight := diaryWeight
-		for _, e := range d.pages {
-			weight += e.Value.(*page).weight()
+		pages := 0
+		for p := d.latest; p != nil; p = p.older {
+			weight += p.weight()
+			pages++
 		}
-		if weight != d.weight || weight > clientWeight(limit) || d.order.Len() != len(d.pages) {
+		if weight != d.weight || weight > clientWeight(limit) || pages != d.pages {
 			t.Errorf("client %s weighs %d, accounted %d, want at most %d", client, weight, d.weight, clientWeight(limit))
 		}
 		total += weight
@@ -159,14 +161,22 @@ func TestJournalReplaysWhatItWasTold(t *testing.T) {
 		type key struct{ name, ip string }
 		ends := map[key]instant{}
 		var now instant
+		names := rapid.IntRange(1, 40).Draw(t, "names")
+		addresses := rapid.IntRange(1, 80).Draw(t, "addresses")
 		for range rapid.IntRange(1, 50).Draw(t, "answers") {
 			now += time.Duration(rapid.IntRange(0, 60).Draw(t, "pause")) * time.Second
-			name := rapid.SampledFrom([]string{"a.example", "b.example", "c.example"}).Draw(t, "name")
-			ip := rapid.SampledFrom([]string{"192.0.2.1", "192.0.2.2", "2001:db8::1"}).Draw(t, "ip")
-			ttl := rapid.Uint32Range(0, 300).Draw(t, "ttl")
-			j.record(pod, answer(name, ttl, ip), now)
-			k := key{name, ip}
-			ends[k] = max(ends[k], now+seconds(ttl))
+			a := Answer{Names: []string{fmt.Sprintf("n%d.example", rapid.IntRange(1, names).Draw(t, "name"))}}
+			for range rapid.IntRange(1, 40).Draw(t, "many") {
+				ip := netip.AddrFrom4([4]byte{192, 0, 2, byte(rapid.IntRange(1, addresses).Draw(t, "ip"))})
+				if rapid.Bool().Draw(t, "v6") {
+					ip = netip.AddrFrom16([16]byte{0x20, 1, 15: ip.AsSlice()[3]})
+				}
+				ttl := rapid.Uint32Range(0, 300).Draw(t, "ttl")
+				a.Addresses = append(a.Addresses, Address{IP: ip, TTL: ttl})
+				k := key{a.Names[0], ip.String()}
+				ends[k] = max(ends[k], now+seconds(ttl))
+			}
+			j.record(pod, a, now)
 		}
 		got := map[key]uint32{}
 		for _, a := range j.replay(pod, now, everything) {
@@ -189,12 +199,76 @@ func TestJournalReplaysWhatItWasTold(t *testing.T) {
 	})
 }
 
+// TestCyclingAllocatesNothing: a client that asks for more names than it may
+// keep makes the journal forget and write at each answer, in the same memory.
+func TestCyclingAllocatesNothing(t *testing.T) {
+	j := &journaled(64).journal
+	answers := make([]Answer, 512)
+	for i := range answers {
+		answers[i] = answer(fmt.Sprintf("n%d.example.org", i), 60, "192.0.2.1", "192.0.2.2", "2001:db8::1")
+	}
+	var now instant
+	cycle := func() {
+		for _, a := range answers {
+			now++
+			j.record(pod, a, now)
+		}
+	}
+	cycle()
+	if allocs := testing.AllocsPerRun(10, cycle); allocs > 0 {
+		t.Errorf("%v allocations for %d answers, want none", allocs, len(answers))
+	}
+	if got := len(j.names(pod, now)); got != 64 {
+		t.Errorf("%d names are left, want 64", got)
+	}
+}
+
+// TestGrowingNameIsNotQuadratic: what an answer costs does not grow with what
+// the name has answered before, be it thousands of addresses.
+func TestGrowingNameIsNotQuadratic(t *testing.T) {
+	work := func(addresses int) float64 {
+		j := &journaled(4096).journal
+		ip := netip.MustParseAddr("192.0.2.1")
+		for i := range addresses / 4 {
+			a := Answer{Names: []string{"example.org"}}
+			for range 4 {
+				a.Addresses = append(a.Addresses, Address{IP: ip, TTL: 60})
+				ip = ip.Next()
+			}
+			j.record(pod, a, instant(i))
+		}
+		return float64(j.shard(pod).diary[pod].moved) / float64(addresses)
+	}
+	few, many := work(500), work(16000)
+	if many > 2*few || many == 0 {
+		t.Errorf("an address among 500 costs %.1f moves, among 16,000 %.1f", few, many)
+	}
+}
+
 func BenchmarkRecord(b *testing.B) {
 	j := &journaled(256).journal
 	a := answer("example.org", 60, "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4")
 	b.ReportAllocs()
 	for now := instant(0); b.Loop(); now++ {
 		j.record(pod, a, now)
+	}
+}
+
+// BenchmarkCycle measures a client that asks for more names than it may keep:
+// each answer makes the journal forget one and write one.
+func BenchmarkCycle(b *testing.B) {
+	for _, count := range []int{200, 2000} {
+		b.Run(fmt.Sprint(count), func(b *testing.B) {
+			j := &journaled(256).journal
+			answers := make([]Answer, count)
+			for i := range answers {
+				answers[i] = answer(fmt.Sprintf("n%d.example.org", i), 60, "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4")
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				j.record(pod, answers[i%count], instant(i))
+			}
+		})
 	}
 }
 

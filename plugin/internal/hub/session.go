@@ -2,6 +2,7 @@ package hub
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,7 +69,7 @@ func newMessage(w *watch, client netip.Addr, name string, addrs []Address) *mess
 	return &message{
 		watch:     w,
 		client:    client,
-		name:      cloneNames([]string{name})[0],
+		name:      strings.Clone(name),
 		addresses: append([]Address(nil), addrs...),
 	}
 }
