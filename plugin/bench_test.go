@@ -3,11 +3,14 @@ package nameward
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/test"
 	"github.com/miekg/dns"
 
@@ -27,6 +30,7 @@ func BenchmarkServeDNS(b *testing.B) {
 	}{
 		{"nobody watches, no journal", 0, false, 0},
 		{"nobody watches", 256, false, 0},
+		{"nobody watches, 2000 names", 256, false, 0},
 		{"acknowledged name", 256, true, time.Hour},
 		{"held name", 256, true, 0},
 	}
@@ -52,10 +56,14 @@ func BenchmarkServeDNS(b *testing.B) {
 			if tt.watched {
 				connect(b, n.hub, pod, tt.valid)
 			}
-			n.ServeDNS(b.Context(), client, ask)
+			asks := []*dns.Msg{ask}
+			if strings.Contains(tt.name, "2000") {
+				asks, n.Next = many(b, 2000)
+			}
+			n.ServeDNS(b.Context(), client, asks[0])
 			b.ReportAllocs()
-			for b.Loop() {
-				if code, err := n.ServeDNS(b.Context(), client, ask); code != dns.RcodeSuccess {
+			for i := 0; b.Loop(); i++ {
+				if code, err := n.ServeDNS(b.Context(), client, asks[i%len(asks)]); code != dns.RcodeSuccess {
 					b.Fatal(err)
 				}
 			}
@@ -63,9 +71,72 @@ func BenchmarkServeDNS(b *testing.B) {
 	}
 }
 
+// raceDetector is whether the tests run under it.
+var raceDetector bool
+
+// TestNobodyWatchesAllocatesNothing: the clients of a cluster without name rules
+// pay nothing for them, however many names they ask for. (N12, N18)
+func TestNobodyWatchesAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector empties pools at random")
+	}
+	tests := []struct {
+		name    string
+		journal int
+		names   int
+	}{
+		{"without a journal", 0, 1},
+		{"one name again and again", 256, 1},
+		{"more names than the journal keeps", 64, 1000},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			n := &Nameward{hub: hub.New(time.Now, log), hold: time.Second}
+			n.hub.SetJournal(tt.journal)
+			asks, next := many(t, tt.names)
+			n.Next = next
+			client := &silent{}
+			round := func() {
+				for _, ask := range asks {
+					n.ServeDNS(t.Context(), client, ask)
+				}
+			}
+			round()
+			// A sixteenth is what the queries of one sheaf share, see sheaf.
+			if got, want := testing.AllocsPerRun(20, round), float64(tt.names)/perSheaf+1; got > want {
+				t.Errorf("%v allocations for %d queries, want at most %v", got, tt.names, want)
+			}
+			if got, want := n.hub.Journaled(), min(tt.journal, 1); got != want {
+				t.Errorf("%d clients in the journal, want %d", got, want)
+			}
+		})
+	}
+}
+
+// many is questions for as many names, and a plugin that answers them.
+func many(tb testing.TB, names int) (asks []*dns.Msg, next plugin.Handler) {
+	tb.Helper()
+	replies := make(map[string]*dns.Msg, names)
+	for i := range names {
+		ask := new(dns.Msg).SetQuestion(fmt.Sprintf("n%d.example.org.", i), dns.TypeA)
+		reply := new(dns.Msg).SetReply(ask)
+		for i := range 4 {
+			reply.Answer = append(reply.Answer, test.A(fmt.Sprintf("%s 60 IN A 192.0.2.%d", ask.Question[0].Name, i+1)))
+		}
+		asks = append(asks, ask)
+		replies[ask.Question[0].Name] = reply
+	}
+	return asks, test.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+		return dns.RcodeSuccess, w.WriteMsg(replies[r.Question[0].Name])
+	})
+}
+
 // silent is a client that ignores what it gets.
 type silent struct{ test.ResponseWriter }
 
+var silentAddr = &net.UDPAddr{IP: net.IPv4(10, 240, 0, 1), Port: 40212}
+
+func (*silent) RemoteAddr() net.Addr    { return silentAddr }
 func (*silent) WriteMsg(*dns.Msg) error { return nil }
 
 // connect joins an enforcer over a real socket that acknowledges all it hears.

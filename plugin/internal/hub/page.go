@@ -35,6 +35,10 @@ type told struct {
 type address struct{ high, low uint64 }
 
 func addressOf(ip netip.Addr) address {
+	if ip.Is4() {
+		b := ip.As4()
+		return address{low: 0xffff<<32 | uint64(binary.BigEndian.Uint32(b[:]))}
+	}
 	b := ip.As16()
 	return address{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
