@@ -125,9 +125,6 @@ func (h *Hub) Answer(ctx context.Context, client netip.Addr, a Answer, hold time
 			continue
 		}
 		for _, name := range a.Names {
-			if !w.patterns.Matches(name) {
-				continue
-			}
 			m, result := w.tell(client, name, a.Addresses, now, hold > 0)
 			if m != nil && m.acked != nil {
 				held = append(held, m)

@@ -146,7 +146,7 @@ func TestRememberedIsBounded(t *testing.T) {
 	}
 	total := 0
 	for _, known := range w.acked {
-		total += len(known)
+		total += len(known.all)
 	}
 	if total != w.held || total > maxRemembered {
 		t.Errorf("%d remembered, accounted %d, want at most %d", total, w.held, maxRemembered)

@@ -26,20 +26,12 @@ type watch struct {
 	reportOnce sync.Once
 
 	mu    sync.Mutex
-	acked map[string]map[netip.Addr]validity // by name; guarded by mu
-	held  int                                // validities in acked; guarded by mu
+	acked map[string]*promises // by name; guarded by mu
+	held  int                  // promises in acked; guarded by mu
 }
 
 // kept reports whether the watch stands in for one of a session that ended.
 func (w *watch) kept() bool { return w.until > 0 }
-
-// validity is an enforcer's promise for one address.
-type validity struct {
-	until instant
-	// slack is what the enforcer added to the TTL: grace, and the floor under
-	// short TTLs. The plugin learns it by seeing it.
-	slack time.Duration
-}
 
 // need says what an answer requires of the enforcer.
 type need uint8
@@ -52,11 +44,14 @@ const (
 )
 
 // tell publishes the answer if the enforcer has to know. The message is nil if
-// it need not.
+// it need not. What is acknowledged matched a pattern before.
 func (w *watch) tell(client netip.Addr, name string, addrs []Address, now instant, hold bool) (*message, Outcome) {
 	n := w.needs(name, addrs, now)
 	if n == needNothing {
 		return nil, Known
+	}
+	if !w.patterns.Matches(name) {
+		return nil, Unwanted
 	}
 	m := newMessage(w, client, name, addrs)
 	if n == needAll && hold {
@@ -75,14 +70,14 @@ func (w *watch) needs(name string, addrs []Address, now instant) need {
 		return needAll
 	}
 	result := needNothing
-	for _, a := range addrs {
-		v, ok := known[a.IP]
-		if !ok || v.until <= now {
+	for i, a := range addrs {
+		p := known.find(addressOf(a.IP), i)
+		if p == nil || p.until <= now {
 			return needAll
 		}
 		// Half of the slack may be used up before the time is extended, so that a
 		// name asked for all the time costs a message now and then, not each time.
-		if v.until-now < seconds(a.TTL)+v.slack/2 {
+		if p.until-now < seconds(a.TTL)+p.slack/2 {
 			result = needMore
 		}
 	}
@@ -95,21 +90,22 @@ func (w *watch) remember(m *message, valid time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.acked == nil {
-		w.acked = make(map[string]map[netip.Addr]validity)
+		w.acked = make(map[string]*promises)
 	}
 	known := w.acked[m.name]
 	if known == nil {
-		known = make(map[netip.Addr]validity, len(m.addresses))
+		known = &promises{all: make([]promise, 0, len(m.addresses))}
 		w.acked[m.name] = known
 	}
-	before := len(known)
-	for _, a := range m.addresses {
-		v := validity{until: m.sent + valid, slack: max(0, valid-seconds(a.TTL))}
-		if v.until > known[a.IP].until {
-			known[a.IP] = v
-		}
+	before := len(known.all)
+	for i, a := range m.addresses {
+		known.add(promise{
+			ip:    addressOf(a.IP),
+			until: m.sent + valid,
+			slack: max(0, valid-seconds(a.TTL)),
+		}, i)
 	}
-	w.held += len(known) - before
+	w.held += len(known.all) - before
 	if w.held > maxRemembered {
 		w.forget(m.sent)
 	}
@@ -118,13 +114,8 @@ func (w *watch) remember(m *message, valid time.Duration) {
 // forget makes room: first what has run out, then whole names, whichever.
 func (w *watch) forget(now instant) {
 	for name, known := range w.acked {
-		for ip, v := range known {
-			if v.until <= now {
-				delete(known, ip)
-				w.held--
-			}
-		}
-		if len(known) == 0 {
+		w.held -= known.expire(now)
+		if len(known.all) == 0 {
 			delete(w.acked, name)
 		}
 	}
@@ -132,7 +123,7 @@ func (w *watch) forget(now instant) {
 		if w.held <= maxRemembered/2 {
 			return
 		}
-		w.held -= len(known)
+		w.held -= len(known.all)
 		delete(w.acked, name)
 	}
 }
