@@ -24,14 +24,21 @@ const (
 	// stallAfter is how long an enforcer may go without acknowledging anything
 	// while answers wait. Then the session ends, and with it the waiting.
 	stallAfter = 5 * time.Second
+	// directBytes bounds what may be unacknowledged for a query's goroutine to
+	// send its own message: half of what gRPC takes without blocking.
+	directBytes = 32 << 10
 )
 
-// session is one connected enforcer. The sender goroutine numbers and sends,
-// the receiver goroutine applies what comes, the replayer feeds the sender from
-// the journal.
+// session is one connected enforcer. The receiver goroutine applies what comes,
+// the replayer feeds the sender goroutine from the journal, and whoever holds an
+// answer sends its message, or leaves it to the sender.
 type session struct {
 	hub  *Hub
 	node string
+
+	out     stream.Names_SessionServer // set before anything is published
+	sending sync.Mutex                 // held by whoever uses out
+	seq     uint64                     // of the last message sent; guarded by sending
 
 	live    chan *message
 	replays chan *message
@@ -49,6 +56,7 @@ type session struct {
 	mu       sync.Mutex
 	ended    bool                // guarded by mu
 	pending  map[uint64]*message // sent, not acknowledged; guarded by mu
+	weight   int                 // of pending, in bytes; guarded by mu
 	progress instant             // of the last acknowledgement, or of the first pending; guarded by mu
 	backlog  []*watch            // to be replayed; guarded by mu
 	wake     chan struct{}       // signals a backlog; capacity 1
@@ -91,11 +99,44 @@ func newSession(h *Hub, node string) *session {
 // publish never blocks. A queue without room ends the session, which releases
 // every answer that it held.
 func (s *session) publish(m *message) {
+	if s.sendAtOnce(m) {
+		return
+	}
 	select {
 	case s.live <- m:
 	default:
 		s.endSlow("it does not read: %d messages wait", liveQueue)
 	}
+}
+
+// sendAtOnce spares the way through the sender where nobody is before m. Sending
+// must not block the client's query: gRPC takes 64 KiB for a stream before it
+// does, and what is acknowledged has left it.
+func (s *session) sendAtOnce(m *message) bool {
+	if len(s.live) > 0 || !s.sending.TryLock() {
+		return false
+	}
+	defer s.sending.Unlock()
+	if !s.hasRoom(m) {
+		return false
+	}
+	s.transmit(m)
+	return true
+}
+
+// transmit numbers and sends. The caller holds s.sending, so the order of
+// messages is that of their numbers.
+func (s *session) transmit(m *message) bool {
+	s.seq++
+	if !s.track(s.seq, m) {
+		s.endSlow("%d messages are not acknowledged", maxPending)
+		return false
+	}
+	if err := s.out.Send(m.encode(s.seq)); err != nil {
+		s.end(err)
+		return false
+	}
+	return true
 }
 
 // end closes the session once; the first cause stands.
@@ -122,20 +163,13 @@ func (s *session) endSlow(format string, v ...any) {
 	s.end(status.Errorf(codes.ResourceExhausted, "enforcer does not keep up: "+format, v...))
 }
 
-// send is the sender: it alone numbers messages, so their order is that of the
-// numbers.
-func (s *session) send(out stream.Names_SessionServer) {
-	for seq := uint64(1); ; seq++ {
-		m := s.next()
-		if m == nil {
-			return
-		}
-		if !s.track(seq, m) {
-			s.endSlow("%d messages are not acknowledged", maxPending)
-			return
-		}
-		if err := out.Send(m.encode(seq)); err != nil {
-			s.end(err)
+// send is the sender.
+func (s *session) send() {
+	for m := s.next(); m != nil; m = s.next() {
+		s.sending.Lock()
+		ok := s.transmit(m)
+		s.sending.Unlock()
+		if !ok {
 			return
 		}
 	}
@@ -171,6 +205,12 @@ func (s *session) unacknowledged() int {
 	return len(s.pending)
 }
 
+func (s *session) hasRoom(m *message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.ended && s.weight+m.weight() <= directBytes
+}
+
 func (s *session) track(seq uint64, m *message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,6 +222,7 @@ func (s *session) track(seq uint64, m *message) bool {
 		s.progress = m.sent
 	}
 	s.pending[seq] = m
+	s.weight += m.weight()
 	return true
 }
 
@@ -190,7 +231,10 @@ func (s *session) track(seq uint64, m *message) bool {
 func (s *session) acknowledge(seq uint64, valid time.Duration) {
 	s.mu.Lock()
 	m := s.pending[seq]
-	delete(s.pending, seq)
+	if m != nil {
+		delete(s.pending, seq)
+		s.weight -= m.weight()
+	}
 	s.progress = s.hub.now()
 	s.mu.Unlock()
 	if m == nil {
@@ -216,16 +260,31 @@ func (s *session) checkProgress(now instant) {
 	}
 }
 
+// weight is at least what m takes on the wire, in bytes.
+func (m *message) weight() int { return 64 + len(m.name) + 28*len(m.addresses) }
+
+// envelope is the parts of a ServerMessage, to be allocated at once.
+type envelope struct {
+	message stream.ServerMessage
+	oneof   stream.ServerMessage_Learned
+	learned stream.Learned
+}
+
 func (m *message) encode(seq uint64) *stream.ServerMessage {
-	learned := &stream.Learned{
-		Seq:       seq,
-		Client:    m.client.AsSlice(),
-		Name:      m.name,
-		Addresses: make([]*stream.Address, len(m.addresses)),
-		Replayed:  m.replayed,
-	}
+	e := new(envelope)
+	e.message.Message = &e.oneof
+	e.oneof.Learned = &e.learned
+	e.learned.Seq = seq
+	e.learned.Name = m.name
+	e.learned.Replayed = m.replayed
+	e.learned.Addresses = make([]*stream.Address, len(m.addresses))
+	addresses := make([]stream.Address, len(m.addresses))
+	raw := make([]byte, 0, 16*(1+len(m.addresses)))
+	raw, e.learned.Client = appendAddress(raw, m.client)
 	for i, a := range m.addresses {
-		learned.Addresses[i] = &stream.Address{Ip: a.IP.AsSlice(), Ttl: a.TTL}
+		raw, addresses[i].Ip = appendAddress(raw, a.IP)
+		addresses[i].Ttl = a.TTL
+		e.learned.Addresses[i] = &addresses[i]
 	}
 	stats := &m.watch.session.hub.stats
 	if m.replayed {
@@ -233,7 +292,20 @@ func (m *message) encode(seq uint64) *stream.ServerMessage {
 	} else {
 		stats.Live.Add(1)
 	}
-	return &stream.ServerMessage{Message: &stream.ServerMessage_Learned{Learned: learned}}
+	return &e.message
+}
+
+// appendAddress returns the extended slice and the address in it, 4 or 16 bytes.
+func appendAddress(raw []byte, ip netip.Addr) (all, own []byte) {
+	from := len(raw)
+	if ip.Is4() {
+		b := ip.As4()
+		raw = append(raw, b[:]...)
+	} else {
+		b := ip.As16()
+		raw = append(raw, b[:]...)
+	}
+	return raw, raw[from:len(raw):len(raw)]
 }
 
 // notify sets a signal of capacity one.
