@@ -9,9 +9,10 @@ import (
 
 // directory says who watches which client. Readers take no lock: each shard is
 // an immutable map behind a pointer. It is cut into shards so that the change
-// of one watch copies a 256th of a large cluster's addresses, not all of them.
+// of one watch copies a 4096th of a large cluster's addresses, not all of them:
+// a change of rules comes for every pod at once.
 type directory struct {
-	shards [256]atomic.Pointer[shard]
+	shards [4096]atomic.Pointer[shard]
 }
 
 type shard map[netip.Addr][]*watch
@@ -34,7 +35,7 @@ func (d *directory) lookup(client netip.Addr) []*watch {
 
 // apply makes the changes. Only one goroutine at a time may call it.
 func (d *directory) apply(changes []change) {
-	touched := make(map[uint8]shard)
+	touched := make(map[uint16]shard)
 	for _, c := range changes {
 		i := shardOf(c.addr)
 		s, ok := touched[i]
@@ -90,8 +91,9 @@ func (d *directory) count(kind func(*watch) bool) int {
 	return n
 }
 
-// shardOf spreads by the last bits, in which the pods of a cluster differ.
-func shardOf(addr netip.Addr) uint8 {
-	b := addr.As16()
-	return b[15] ^ b[14]
+// shardOf spreads by the last bits, in which the pods of a cluster differ, and
+// returns less than 4096.
+func shardOf(addr netip.Addr) uint16 {
+	low := uint32(addressOf(addr).low)
+	return uint16(low^low>>12) & 4095
 }

@@ -37,6 +37,7 @@ type Hub struct {
 
 	directory directory
 	journal   journal
+	sets      sets
 
 	mu        sync.Mutex           // serialises every change of what follows, and of directory
 	sessions  map[*session]bool    // open sessions

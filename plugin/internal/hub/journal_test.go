@@ -78,8 +78,10 @@ func TestJournalIsBounded(t *testing.T) {
 	modest := netip.MustParseAddr("10.0.1.1")
 	j.record(modest, answer("example.org", 60, "192.0.2.1"), 0)
 	ip := netip.MustParseAddr("2001:db8::")
-	for client := range 16 {
-		greedy := netip.AddrFrom4([4]byte{10, byte(client), 2, 2}) // all in one shard, with modest
+	greedy := modest
+	for range 16 {
+		for greedy = greedy.Next(); j.shard(greedy) != j.shard(modest); greedy = greedy.Next() {
+		}
 		for i := range 300 {
 			a := Answer{Names: []string{fmt.Sprintf("n%d.example.org", i%200)}}
 			for range 50 {
@@ -88,9 +90,6 @@ func TestJournalIsBounded(t *testing.T) {
 			}
 			j.record(greedy, a, instant(i))
 		}
-	}
-	if a, b := j.shard(modest), j.shard(netip.AddrFrom4([4]byte{10, 0, 2, 2})); a != b {
-		t.Fatal("the clients of this test must share a shard")
 	}
 	s := j.shard(modest)
 	if s.weight > shardWeight(limit) {

@@ -134,6 +134,11 @@ func (h *Hub) leasesSince(mark uint64) []*Lease {
 	return since
 }
 
+// idleBuffer is what a TLS connection keeps to read into, in bytes: room for
+// some acknowledgements, as thousands of enforcers say little most of the time.
+// Larger messages go past it.
+const idleBuffer = 2 << 10
+
 func (h *Hub) newServer(l *listener) *grpc.Server {
 	var creds credentials.TransportCredentials = peerCredentials{hub: h, endpoint: l.endpoint}
 	if l.endpoint.Network == "tcp" {
@@ -144,6 +149,7 @@ func (h *Hub) newServer(l *listener) *grpc.Server {
 		grpc.WaitForHandlers(true),
 		grpc.MaxRecvMsgSize(stream.MaxMessage),
 		grpc.MaxConcurrentStreams(4),
+		grpc.ReadBufferSize(idleBuffer),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{

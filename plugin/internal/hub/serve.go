@@ -30,11 +30,9 @@ func (h *Hub) Session(conn stream.Names_SessionServer) error {
 	err = conn.Send(&stream.ServerMessage{Message: &stream.ServerMessage_Welcome{Welcome: welcome}})
 	if err == nil {
 		s.out = conn
-		// The receiver and the sender end with the stream, which returning from
-		// here ends: only that unblocks a Send to a peer that does not read.
+		// The receiver and a sender end with the stream, which returning from here
+		// ends: only that unblocks a Send to a peer that does not read.
 		go s.receive(conn)
-		go s.send()
-		go s.replay()
 		select {
 		case <-s.done:
 		case <-conn.Context().Done():

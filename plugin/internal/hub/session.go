@@ -29,9 +29,9 @@ const (
 	directBytes = 32 << 10
 )
 
-// session is one connected enforcer. The receiver goroutine applies what comes,
-// the replayer feeds the sender goroutine from the journal, and whoever holds an
-// answer sends its message, or leaves it to the sender.
+// session is one connected enforcer. The receiver goroutine applies what comes.
+// Whoever holds an answer sends its message, or leaves it to the sender, a
+// goroutine that lives while there is something to send, see sender.go.
 type session struct {
 	hub  *Hub
 	node string
@@ -39,10 +39,6 @@ type session struct {
 	out     stream.Names_SessionServer // set before anything is published
 	sending sync.Mutex                 // held by whoever uses out
 	seq     uint64                     // of the last message sent; guarded by sending
-
-	live    chan *message
-	replays chan *message
-	room    chan struct{} // signals that pending has shrunk; capacity 1
 
 	done  chan struct{} // closed when the session ends
 	cause error         // why; valid once done is closed
@@ -55,11 +51,14 @@ type session struct {
 
 	mu       sync.Mutex
 	ended    bool                // guarded by mu
+	sender   bool                // whether the sender lives; guarded by mu
+	live     []*message          // to be sent, of answers on hold; guarded by mu
 	pending  map[uint64]*message // sent, not acknowledged; guarded by mu
 	weight   int                 // of pending, in bytes; guarded by mu
 	progress instant             // of the last acknowledgement, or of the first pending; guarded by mu
 	backlog  []*watch            // to be replayed; guarded by mu
-	wake     chan struct{}       // signals a backlog; capacity 1
+	settled  int                 // length of backlog when it was last cleared up; guarded by mu
+	replay   replay              // of the first of them; the sender's, if it lives, or guarded by mu
 }
 
 // message is one Learned on its way.
@@ -86,57 +85,10 @@ func newSession(h *Hub, node string) *session {
 	return &session{
 		hub:     h,
 		node:    node,
-		live:    make(chan *message, liveQueue),
-		replays: make(chan *message),
-		room:    make(chan struct{}, 1),
-		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 		watches: make(map[netip.Addr]*watch),
 		pending: make(map[uint64]*message),
 	}
-}
-
-// publish never blocks. A queue without room ends the session, which releases
-// every answer that it held.
-func (s *session) publish(m *message) {
-	if s.sendAtOnce(m) {
-		return
-	}
-	select {
-	case s.live <- m:
-	default:
-		s.endSlow("it does not read: %d messages wait", liveQueue)
-	}
-}
-
-// sendAtOnce spares the way through the sender where nobody is before m. Sending
-// must not block the client's query: gRPC takes 64 KiB for a stream before it
-// does, and what is acknowledged has left it.
-func (s *session) sendAtOnce(m *message) bool {
-	if len(s.live) > 0 || !s.sending.TryLock() {
-		return false
-	}
-	defer s.sending.Unlock()
-	if !s.hasRoom(m) {
-		return false
-	}
-	s.transmit(m)
-	return true
-}
-
-// transmit numbers and sends. The caller holds s.sending, so the order of
-// messages is that of their numbers.
-func (s *session) transmit(m *message) bool {
-	s.seq++
-	if !s.track(s.seq, m) {
-		s.endSlow("%d messages are not acknowledged", maxPending)
-		return false
-	}
-	if err := s.out.Send(m.encode(s.seq)); err != nil {
-		s.end(err)
-		return false
-	}
-	return true
 }
 
 // end closes the session once; the first cause stands.
@@ -161,54 +113,6 @@ func (s *session) endSlow(format string, v ...any) {
 		s.hub.stats.SlowSessions.Add(1)
 	}
 	s.end(status.Errorf(codes.ResourceExhausted, "enforcer does not keep up: "+format, v...))
-}
-
-// send is the sender.
-func (s *session) send() {
-	for m := s.next(); m != nil; m = s.next() {
-		s.sending.Lock()
-		ok := s.transmit(m)
-		s.sending.Unlock()
-		if !ok {
-			return
-		}
-	}
-}
-
-// next waits for a message; live ones come first. It returns nil at the end.
-func (s *session) next() *message {
-	for {
-		select {
-		case m := <-s.live:
-			return m
-		default:
-		}
-		replays := s.replays
-		if s.unacknowledged() >= replayWindow {
-			replays = nil
-		}
-		select {
-		case <-s.done:
-			return nil
-		case m := <-s.live:
-			return m
-		case m := <-replays:
-			return m
-		case <-s.room:
-		}
-	}
-}
-
-func (s *session) unacknowledged() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.pending)
-}
-
-func (s *session) hasRoom(m *message) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.ended && s.weight+m.weight() <= directBytes
 }
 
 func (s *session) track(seq uint64, m *message) bool {
@@ -236,6 +140,9 @@ func (s *session) acknowledge(seq uint64, valid time.Duration) {
 		s.weight -= m.weight()
 	}
 	s.progress = s.hub.now()
+	if len(s.pending) <= replayWindow/2 {
+		s.startSender()
+	}
 	s.mu.Unlock()
 	if m == nil {
 		return
@@ -246,7 +153,6 @@ func (s *session) acknowledge(seq uint64, valid time.Duration) {
 	if m.acked != nil {
 		close(m.acked)
 	}
-	notify(s.room)
 }
 
 // checkProgress ends a session that has acknowledged nothing for too long.
@@ -257,61 +163,5 @@ func (s *session) checkProgress(now instant) {
 	s.mu.Unlock()
 	if stalled {
 		s.endSlow("no acknowledgement for %v", stallAfter)
-	}
-}
-
-// weight is at least what m takes on the wire, in bytes.
-func (m *message) weight() int { return 64 + len(m.name) + 28*len(m.addresses) }
-
-// envelope is the parts of a ServerMessage, to be allocated at once.
-type envelope struct {
-	message stream.ServerMessage
-	oneof   stream.ServerMessage_Learned
-	learned stream.Learned
-}
-
-func (m *message) encode(seq uint64) *stream.ServerMessage {
-	e := new(envelope)
-	e.message.Message = &e.oneof
-	e.oneof.Learned = &e.learned
-	e.learned.Seq = seq
-	e.learned.Name = m.name
-	e.learned.Replayed = m.replayed
-	e.learned.Addresses = make([]*stream.Address, len(m.addresses))
-	addresses := make([]stream.Address, len(m.addresses))
-	raw := make([]byte, 0, 16*(1+len(m.addresses)))
-	raw, e.learned.Client = appendAddress(raw, m.client)
-	for i, a := range m.addresses {
-		raw, addresses[i].Ip = appendAddress(raw, a.IP)
-		addresses[i].Ttl = a.TTL
-		e.learned.Addresses[i] = &addresses[i]
-	}
-	stats := &m.watch.session.hub.stats
-	if m.replayed {
-		stats.Replayed.Add(1)
-	} else {
-		stats.Live.Add(1)
-	}
-	return &e.message
-}
-
-// appendAddress returns the extended slice and the address in it, 4 or 16 bytes.
-func appendAddress(raw []byte, ip netip.Addr) (all, own []byte) {
-	from := len(raw)
-	if ip.Is4() {
-		b := ip.As4()
-		raw = append(raw, b[:]...)
-	} else {
-		b := ip.As16()
-		raw = append(raw, b[:]...)
-	}
-	return raw, raw[from:len(raw):len(raw)]
-}
-
-// notify sets a signal of capacity one.
-func notify(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/nameward/nameward/plugin/names"
 	"github.com/nameward/nameward/plugin/stream"
 )
 
@@ -65,15 +64,11 @@ func (s *session) newWatch(m *stream.Watch) (*watch, error) {
 	if n := len(m.GetPatterns()); n > stream.MaxPatterns {
 		return nil, fmt.Errorf("%d patterns; want at most %d", n, stream.MaxPatterns)
 	}
-	patterns := make([]names.Pattern, 0, len(m.GetPatterns()))
-	for _, text := range m.GetPatterns() {
-		p, err := names.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("patterns: %w", err)
-		}
-		patterns = append(patterns, p)
+	patterns, err := s.hub.sets.of(m.GetPatterns())
+	if err != nil {
+		return nil, fmt.Errorf("patterns: %w", err)
 	}
-	return &watch{session: s, patterns: names.NewSet(patterns), addresses: addrs, lockdown: lockdownOf(m.GetLockdown())}, nil
+	return &watch{session: s, patterns: patterns, addresses: addrs, lockdown: lockdownOf(m.GetLockdown())}, nil
 }
 
 // subscribe makes a change visible to queries, once it is whole.
