@@ -127,6 +127,24 @@ func TestSubscriptionChanges(t *testing.T) {
 	}
 }
 
+// TestSubscriptionAfterTheEnd: what the receiver had read when the session ended
+// changes nothing any more.
+func TestSubscriptionAfterTheEnd(t *testing.T) {
+	h := New(newClock().Now, discard{})
+	s := newSession(h, "node-a")
+	s.mark = &watch{session: s, node: true}
+	s.end(nil)
+	h.dismiss(s)
+	for _, reset := range []bool{false, true} {
+		err := s.subscribe(&stream.Subscription{Reset_: reset, Watches: []*stream.Watch{
+			{Addresses: [][]byte{enforcertest.Bytes("10.0.0.1")}, Patterns: []string{"example.org"}},
+		}})
+		if err != nil || h.Watched() != 0 {
+			t.Errorf("reset %v: got %v and %d watched clients, want none", reset, err, h.Watched())
+		}
+	}
+}
+
 // TestReplay proves N12: what a pod was told before anyone watched it is told to
 // the enforcer as soon as it asks, once for each name, with what is left.
 func TestReplay(t *testing.T) {

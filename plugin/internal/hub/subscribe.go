@@ -75,12 +75,17 @@ func (s *session) newWatch(m *stream.Watch) (*watch, error) {
 func (h *Hub) subscribe(s *session, c step) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	// Whoever ended the session takes its watches away, before or after this.
+	if s.hasEnded() {
+		return s.cause
+	}
 	want := s.draft
 	switch {
 	case c.reset:
 		want = make(map[netip.Addr]*watch)
 	case want == nil:
-		want = maps.Clone(s.watches)
+		want = make(map[netip.Addr]*watch, len(s.watches))
+		maps.Copy(want, s.watches)
 	}
 	for _, addr := range c.removed {
 		delete(want, addr)
@@ -92,9 +97,6 @@ func (h *Hub) subscribe(s *session, c step) error {
 	}
 	if len(want) > stream.MaxWatched {
 		return status.Errorf(codes.ResourceExhausted, "%d addresses watched; want at most %d", len(want), stream.MaxWatched)
-	}
-	if s.hasEnded() {
-		return s.cause
 	}
 	if c.more {
 		s.draft = want
