@@ -109,7 +109,7 @@ func TestRepeatedWatchesPileUpNothing(t *testing.T) {
 	s.sender = true // as one that waits for its peer to read
 	for range 1000 {
 		w := &watch{session: s, addresses: []netip.Addr{pod}}
-		if err := h.subscribe(s, false, nil, []*watch{w}); err != nil {
+		if err := h.subscribe(s, step{watches: []*watch{w}}); err != nil {
 			t.Fatal(err)
 		}
 		s.queueReplay([]*watch{w})
