@@ -172,7 +172,10 @@ func (c *Compiled) addEndpoints(known map[EndpointID]bool) {
 func (c *Compiled) endpoint(id EndpointID, p *Pod, bad map[ListID]bool) Endpoint {
 	s := c.book.selection(p)
 	enforced, on := c.stance(s.enforced(), bad)
-	e := Endpoint{Pod: p.Ref, Addresses: own(p), Stance: enforced.Stance, Patterns: enforced.patterns, Lockdown: s.lockdown()}
+	e := Endpoint{
+		Pod: p.Ref, Addresses: own(p), Stance: enforced.Stance,
+		Patterns: enforced.patterns, Terms: enforced.terms, Lockdown: s.lockdown(),
+	}
 	who := isolation{enforced: on, audited: on}
 	trial := c.world.onTrial(p)
 	if trial || s.audited() {
@@ -182,7 +185,7 @@ func (c *Compiled) endpoint(id EndpointID, p *Pod, bad map[ListID]bool) Endpoint
 			e.Default = Allow
 		}
 		e.Audit, e.Audited = full.Stance, full.Stance != e.Stance
-		e.Patterns = mergePatterns(e.Patterns, full.patterns)
+		e.Patterns, e.Terms = mergePatterns(e.Patterns, full.patterns), mergeTerms(enforced, full)
 	}
 	c.isolations[id] = who
 	return e
@@ -195,6 +198,7 @@ func (w *World) onTrial(p *Pod) bool { return w.AuditDefault || w.AuditNamespace
 type stance struct {
 	Stance
 	patterns []string
+	terms    map[string]Terms
 }
 
 // stance compiles what applies to a pod.
@@ -208,6 +212,7 @@ func (c *Compiled) stance(s *selection, bad map[ListID]bool) (stance, isolators)
 			Default: c.world.Default,
 		},
 		patterns: out.patterns(),
+		terms:    out.terms(s),
 	}, by
 }
 

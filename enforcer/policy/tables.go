@@ -100,6 +100,10 @@ type Endpoint struct {
 	Patterns []string
 	// Lockdown says what becomes of the pod's queries for other names.
 	Lockdown Lockdown
+	// Terms are what policies say of the addresses learnt under a pattern. A
+	// pattern that is not in it is left to the node's settings. Nothing in the
+	// kernel depends on it; shared, and not to be changed.
+	Terms map[string]Terms
 }
 
 // Stance is all that decides about a pod's packets.

@@ -132,6 +132,8 @@ type Policy struct {
 	// for nothing but the names of their rules (N9).
 	Lockdown bool
 	Subject  PodSelector
+	// Names are the policy's own terms for what its names lead to.
+	Names NameTerms
 	// Ingress and Egress are nil where the policy does not touch that
 	// direction. A section without rules isolates in the NetworkPolicy tier
 	// (P6, P13).

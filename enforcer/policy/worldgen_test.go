@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"pgregory.net/rapid"
@@ -196,6 +197,9 @@ func drawPolicy(t *rapid.T, i int) Policy {
 	}
 	p.Audit = chance(t, "on trial", 6)
 	p.Lockdown = chance(t, "lockdown", 4)
+	if chance(t, "terms", 4) {
+		p.Names = drawTerms(t)
+	}
 	p.Subject = *drawPodSelector(t, ns)
 	if chance(t, "ingress", 2) {
 		p.Ingress = drawSection(t, &p, Ingress)
@@ -204,6 +208,17 @@ func drawPolicy(t *rapid.T, i int) Policy {
 		p.Egress = drawSection(t, &p, Egress)
 	}
 	return p
+}
+
+func drawTerms(t *rapid.T) NameTerms {
+	term := func(label string) Term {
+		return pick(t, label, []Term{{}, Fixed(0), Fixed(time.Second), Fixed(time.Hour)})
+	}
+	n := NameTerms{Life: Life{MinTTL: term("min-ttl"), Grace: term("grace")}}
+	for range count(t, "private ranges", 0, 2) {
+		n.Private = append(n.Private, pick(t, "private", poolPrefixes))
+	}
+	return n
 }
 
 func drawSection(t *rapid.T, p *Policy, d Direction) *Section {
