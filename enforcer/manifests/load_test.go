@@ -139,7 +139,7 @@ func check(t *testing.T, says string, got, want any) {
 	}
 }
 
-// P7: flags, then the ConfigMap, then the node's annotation.
+// P7, N5, N10, N15: flags, then the ConfigMap, then the node's annotation.
 func TestSettings(t *testing.T) {
 	s := mustLoad(t, map[string]string{"cluster.yaml": cluster, "settings.yaml": `
 apiVersion: v1
@@ -150,6 +150,9 @@ data:
   clusterDNS: "10.96.0.10, fd00::a"
   minTTL: 1m
   guardAllow: 10.0.0.1/8,fd00::/8
+  guardInCluster: "true"
+  nat64: 2001:db8:64::/96
+  addressesPerName: "4000"
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -159,8 +162,9 @@ data: {default: anything}
 	base := Settings{Default: policy.Deny, MinTTL: 30 * time.Second, Grace: 5 * time.Second, ClusterDNS: []netip.Addr{netip.MustParseAddr("192.0.2.53")}}
 	want := Settings{
 		Default: policy.Deny, AWSRuleOrder: policy.AsWritten, MinTTL: time.Minute, Grace: 5 * time.Second,
-		ClusterDNS: []netip.Addr{netip.MustParseAddr("10.96.0.10"), netip.MustParseAddr("fd00::a")},
-		GuardAllow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+		ClusterDNS:     []netip.Addr{netip.MustParseAddr("10.96.0.10"), netip.MustParseAddr("fd00::a")},
+		GuardAllow:     []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+		GuardInCluster: true, NAT64: []netip.Prefix{netip.MustParsePrefix("2001:db8:64::/96")}, AddressesPerName: 4000,
 	}
 	check(t, "another node", s.Settings("n2", base), want)
 	want.Default = policy.Allow

@@ -114,8 +114,7 @@ func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.P
 		return
 	}
 	converted, problems := into(source, unclear...)
-	mode, more := convert.Annotations(meta(source), converted.Ref)
-	more = append(more, convert.Lockdown(meta(source), &converted)...)
+	mode, more := convert.Annotations(meta(source), &converted)
 	r.snapshot.Policies = append(r.snapshot.Policies, &converted)
 	r.trial.policies = append(r.trial.policies, mode)
 	problems = append(append(problems, more...), unprioritised(o, converted.Ref)...)

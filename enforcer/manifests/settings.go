@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +33,13 @@ type Settings struct {
 	MinTTL, Grace time.Duration
 	// GuardAllow are private networks that names may lead to (N10).
 	GuardAllow []netip.Prefix
+	// GuardInCluster lets names lead to pods and Services (N10).
+	GuardInCluster bool
+	// NAT64 are the translation prefixes in use (N10).
+	NAT64 []netip.Prefix
+	// AddressesPerName is how many addresses of one name a pod can hold (N15);
+	// zero means what package grants has for it.
+	AddressesPerName int
 }
 
 // overrides are the settings that are set; nil means "as it is".
@@ -42,6 +50,9 @@ type overrides struct {
 	dns           *[]netip.Addr
 	minTTL, grace *time.Duration
 	guardAllow    *[]netip.Prefix
+	inCluster     *bool
+	nat64         *[]netip.Prefix
+	perName       *int
 }
 
 func (o *overrides) over(base Settings) Settings {
@@ -52,6 +63,9 @@ func (o *overrides) over(base Settings) Settings {
 	replace(&base.MinTTL, o.minTTL)
 	replace(&base.Grace, o.grace)
 	replace(&base.GuardAllow, o.guardAllow)
+	replace(&base.GuardInCluster, o.inCluster)
+	replace(&base.NAT64, o.nat64)
+	replace(&base.AddressesPerName, o.perName)
 	return base
 }
 
@@ -63,13 +77,16 @@ func replace[T any](value *T, by *T) {
 
 // keys are the settings a ConfigMap can hold.
 var keys = map[string]func(*overrides, string) error{
-	"default":      func(o *overrides, s string) error { return set(&o.verdict, s, parseVerdict) },
-	"mode":         func(o *overrides, s string) error { return set(&o.mode, s, convert.ParseMode) },
-	"awsRuleOrder": func(o *overrides, s string) error { return set(&o.order, s, parseOrder) },
-	"clusterDNS":   func(o *overrides, s string) error { return set(&o.dns, s, list(convert.Address)) },
-	"minTTL":       func(o *overrides, s string) error { return set(&o.minTTL, s, parseDuration) },
-	"grace":        func(o *overrides, s string) error { return set(&o.grace, s, parseDuration) },
-	"guardAllow":   func(o *overrides, s string) error { return set(&o.guardAllow, s, list(convert.CIDR)) },
+	"default":          func(o *overrides, s string) error { return set(&o.verdict, s, parseVerdict) },
+	"mode":             func(o *overrides, s string) error { return set(&o.mode, s, convert.ParseMode) },
+	"awsRuleOrder":     func(o *overrides, s string) error { return set(&o.order, s, parseOrder) },
+	"clusterDNS":       func(o *overrides, s string) error { return set(&o.dns, s, list(convert.Address)) },
+	"minTTL":           func(o *overrides, s string) error { return set(&o.minTTL, s, convert.ParseLife) },
+	"grace":            func(o *overrides, s string) error { return set(&o.grace, s, convert.ParseLife) },
+	"guardAllow":       func(o *overrides, s string) error { return set(&o.guardAllow, s, list(convert.CIDR)) },
+	"guardInCluster":   func(o *overrides, s string) error { return set(&o.inCluster, s, parseBool) },
+	"nat64":            func(o *overrides, s string) error { return set(&o.nat64, s, list(convert.NAT64)) },
+	"addressesPerName": func(o *overrides, s string) error { return set(&o.perName, s, parseCount) },
 }
 
 func set[T any](into **T, s string, parse func(string) (T, error)) error {
@@ -98,12 +115,26 @@ func parseOrder(s string) (policy.RuleOrder, error) {
 	return policy.DenyFirst, fmt.Errorf("%q is not a rule order; write DenyFirst or AsWritten", s)
 }
 
-func parseDuration(s string) (time.Duration, error) {
-	d, err := time.ParseDuration(strings.TrimSpace(s))
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is not a duration; write a number and a unit, such as 30s or 5m", s)
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
 	}
-	return d, nil
+	return false, fmt.Errorf("%q is neither; write true or false", s)
+}
+
+// MaxAddresses is the largest limit of addresses, of a name or of a pod (N15).
+// A pod's share of the memory is bounded by it.
+const MaxAddresses = 100_000
+
+func parseCount(s string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil || n < 1 || n > MaxAddresses {
+		return 0, fmt.Errorf("%q is no limit of addresses; write 1 to %d", s, MaxAddresses)
+	}
+	return n, nil
 }
 
 // list parses values with commas between them. An empty text is an empty

@@ -164,7 +164,7 @@ spec: {tier: Admin, priority: 1, subject: {namespaces: {}}}
 	object := "ClusterNetworkPolicy.policy.networking.k8s.io odd: metadata.annotations.nameward.io/"
 	check(t, "problems", got, []string{
 		"a.yaml:6: " + object + `mode: "dry-run" is not a mode; write audit or enforce; until then the policy is enforced`,
-		"a.yaml:7: " + object + `mood: unknown annotation; a policy may have nameward.io/mode and nameward.io/lockdown`,
+		"a.yaml:7: " + object + `mood: unknown annotation; a policy may have nameward.io/allow-private, nameward.io/grace, nameward.io/lockdown, nameward.io/min-ttl, nameward.io/mode`,
 	})
 	if s.World("n1", Settings{Mode: convert.ModeAudit}).Policies[0].Audit {
 		t.Error("the policy is on trial, want it enforced")

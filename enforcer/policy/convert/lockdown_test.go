@@ -26,24 +26,21 @@ func TestLockdown(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			meta := &metav1.ObjectMeta{Annotations: map[string]string{LockdownAnnotation: c.text}}
 			p := policy.Policy{Egress: &policy.Section{}}
-			problems := Lockdown(meta, &p)
+			_, problems := Annotations(meta, &p)
 			if p.Lockdown != c.want || len(problems) > 0 != (c.says != "") {
 				t.Errorf("got %v and %v, want %v and %q", p.Lockdown, problems, c.want, c.says)
 			}
 			if c.says != "" && !strings.Contains(problems[0].String(), c.says) {
 				t.Errorf("got %v, want %q", problems, c.says)
 			}
-			if _, more := Annotations(meta, p.Ref); len(more) > 0 {
-				t.Errorf("the annotation is unknown: %v", more)
-			}
 		})
 	}
 	p := policy.Policy{}
-	if problems := Lockdown(&metav1.ObjectMeta{}, &p); p.Lockdown || problems != nil {
+	if _, problems := Annotations(&metav1.ObjectMeta{}, &p); p.Lockdown || problems != nil {
 		t.Errorf("without: got %v and %v", p.Lockdown, problems)
 	}
 	meta := &metav1.ObjectMeta{Annotations: map[string]string{LockdownAnnotation: "true"}}
-	if problems := Lockdown(meta, &p); len(problems) != 1 || !strings.Contains(problems[0].Reason, "nothing of egress") {
+	if _, problems := Annotations(meta, &p); len(problems) != 1 || !strings.Contains(problems[0].Reason, "nothing of egress") {
 		t.Errorf("of a policy without egress: got %v, want that it locks nothing down", problems)
 	}
 }
