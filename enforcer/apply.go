@@ -2,11 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/nameward/nameward/enforcer/datapath"
 	"github.com/nameward/nameward/enforcer/dns"
+	"github.com/nameward/nameward/enforcer/grants"
 	"github.com/nameward/nameward/enforcer/policy"
 )
 
@@ -121,24 +125,27 @@ func (n *node) tell(absent []string) {
 
 // follow brings the Book, the grants and the watches to the policy in force.
 func (n *node) follow(d *draft, found restored) {
-	patterns := make(map[policy.EndpointID][]string)
+	wanted := make(map[policy.EndpointID]grants.Watched)
 	clear(n.pods)
 	for ep, addrs := range d.pods {
-		patterns[ep] = d.compiled.Tables.Endpoints[ep].Patterns
+		e := d.compiled.Tables.Endpoints[ep]
+		wanted[ep] = grants.Watched{Patterns: e.Patterns, Terms: e.Terms}
 		for _, a := range addrs {
 			n.pods[a.Unmap()] = ep
 		}
 	}
 	now := n.clock()
 	n.write(n.book.Configure(now, d.settings))
-	n.write(n.book.Pods(now, patterns))
+	n.write(n.book.Pods(now, wanted))
 	n.adopt(now, found)
 	n.classes.prune(d.compiled.Tables.Endpoints)
 	var watches []dns.Watch
 	for ep, addrs := range d.pods {
-		lockdown := lockdownOf(d.compiled.Tables.Endpoints[ep].Lockdown)
-		if len(patterns[ep]) > 0 || lockdown != dns.LockdownOff {
-			watches = append(watches, dns.Watch{Addresses: addrs, Patterns: patterns[ep], Lockdown: lockdown})
+		w, lockdown := wanted[ep], lockdownOf(d.compiled.Tables.Endpoints[ep].Lockdown)
+		if len(w.Patterns) > 0 || lockdown != dns.LockdownOff {
+			watches = append(watches, dns.Watch{
+				Addresses: addrs, Patterns: w.Patterns, Revision: revision(d.settings, w.Terms), Lockdown: lockdown,
+			})
 		}
 	}
 	n.subscribe(watches)
@@ -154,6 +161,16 @@ func lockdownOf(l policy.Lockdown) dns.Lockdown {
 	default:
 		return dns.LockdownOn
 	}
+}
+
+// revision tells apart under which settings and terms answers are taken.
+func revision(s grants.Settings, terms map[string]policy.Terms) uint64 {
+	sum := fnv.New64a()
+	fmt.Fprintln(sum, s.MinTTL, s.Grace, s.PerName, s.PerPod, s.Guard.Allowed, s.Guard.NAT64, s.Guard.InCluster)
+	for _, pattern := range slices.Sorted(maps.Keys(terms)) {
+		fmt.Fprintln(sum, pattern, terms[pattern])
+	}
+	return sum.Sum64()
 }
 
 // postpone keeps the pending update for another attempt. It is counted, logged

@@ -71,6 +71,7 @@ func TestInterestSince(t *testing.T) {
 		{"a lockdown goes", []Watch{locked("x", a)}, []Watch{watch("x", a)}, "+10.0.0.1=x"},
 		{"a pod without names is locked down", nil, []Watch{locked("", a)}, "+10.0.0.1=!ON"},
 		{"the last pattern of a pod that is locked down goes", []Watch{locked("x", a)}, []Watch{locked("", a)}, "+10.0.0.1=!ON"},
+		{"answers are taken otherwise: told anew", []Watch{watch("x", a)}, []Watch{{Addresses: []netip.Addr{a}, Patterns: []string{"x"}, Revision: 1}}, "+10.0.0.1=x"},
 		{"a mapped IPv4 address is that IPv4 address", []Watch{watch("x", a)}, []Watch{watch("x", netip.AddrFrom16(a.As16()))}, ""},
 	}
 	for _, tt := range tests {

@@ -18,6 +18,11 @@ type Watch struct {
 	Patterns []string
 	// Lockdown says what becomes of queries for other names.
 	Lockdown Lockdown
+	// Revision differs from the one before where answers are taken otherwise
+	// than before, though the names wanted are the same. CoreDNS is then told
+	// as of a new watch: it forgets until when it need not ask again, and
+	// replays what the pod has been answered lately (N12).
+	Revision uint64
 }
 
 // Lockdown is what CoreDNS does with a pod's queries for names that none of its
@@ -48,6 +53,7 @@ func (l Lockdown) wire() stream.Watch_Lockdown {
 // interest is an immutable set of watches by their addresses.
 type interest struct {
 	watches   map[string]*stream.Watch
+	revisions map[string]uint64
 	addresses map[netip.Addr]struct{}
 }
 
@@ -59,6 +65,7 @@ type interest struct {
 func newInterest(watches []Watch) (in *interest, refused []Watch) {
 	in = &interest{
 		watches:   make(map[string]*stream.Watch, len(watches)),
+		revisions: make(map[string]uint64, len(watches)),
 		addresses: make(map[netip.Addr]struct{}, len(watches)),
 	}
 	for _, w := range watches {
@@ -77,7 +84,7 @@ func newInterest(watches []Watch) (in *interest, refused []Watch) {
 		for _, a := range addrs {
 			in.addresses[a] = struct{}{}
 		}
-		in.watches[key] = wire
+		in.watches[key], in.revisions[key] = wire, w.Revision
 	}
 	return in, refused
 }
@@ -122,7 +129,7 @@ func (in *interest) since(old *interest) []*stream.Subscription {
 	}
 	changed := in.sorted(func(key string, w *stream.Watch) bool {
 		had, known := old.watches[key]
-		return !known || had.Lockdown != w.Lockdown || !slices.Equal(had.Patterns, w.Patterns)
+		return !known || had.Lockdown != w.Lockdown || in.revisions[key] != old.revisions[key] || !slices.Equal(had.Patterns, w.Patterns)
 	})
 	if len(removed) == 0 && len(changed) == 0 {
 		return nil

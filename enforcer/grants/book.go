@@ -14,8 +14,9 @@
 // address that a pod learnt under several names is admitted by the patterns of
 // all of them, but each pattern only as long as a name lives that matches it:
 //
-//   - life(p) = the latest expiry among the names that match the pattern p;
-//   - patterns = every p that is alive;
+//   - life(p) = the latest end, as the terms of the pattern p count, among the
+//     names that match p;
+//   - patterns = every p that is alive and that the guard lets have the address;
 //   - expiry of the entry = the smallest life(p).
 //
 // So no entry ever admits a pattern beyond its time. Where the lives differ,
@@ -24,6 +25,17 @@
 // a later expiry: while the enforcer lives, no address is cut short. The price
 // is that a pattern which shares its address with a longer-lived one ends up
 // to one Lead before its time; Lead is small against any grace.
+//
+// # Terms
+//
+// How long a pattern lives after an answer, and which private ranges it may
+// have, is said by the policies that have the pattern, and by the Settings
+// where these say nothing (N5, N10). So one answer can end at different times,
+// and be refused, for different patterns of the name. What is kept of answers
+// is what was heard and not when it ends: a change of terms or settings takes
+// effect at once, as if it had always been so, both ways. Only what has ended
+// stays ended, and what was found in the kernel after a restart, whose answers
+// nobody knows, ends as found.
 package grants
 
 import (
@@ -122,17 +134,21 @@ func (s Settings) filled() Settings {
 	return s
 }
 
-// Configure replaces the settings. Lifetimes that run go on; what the new
-// guard refuses or the new PerPod has no room for is revoked. A lower PerName
-// holds from the next answer on. To be called as well when Guard.Occupied has
-// come to know new addresses of the cluster.
+// Configure replaces the settings, for what has been learnt as well: lifetimes
+// that run are worked out anew from what was heard; what the new guard refuses
+// or the new PerPod has no room for is revoked. A lower PerName holds from the
+// next answer on. To be called as well when Guard.Occupied has come to know new
+// addresses of the cluster.
 func (b *Book) Configure(now time.Duration, s Settings) Change {
-	b.settings = s.filled()
+	s = s.filled()
+	lasting := s.MinTTL == b.settings.MinTTL && s.Grace == b.settings.Grace
+	b.settings = s
 	var c Change
 	for _, p := range b.pods {
 		for addr, e := range p.entries {
-			if _, refused := b.settings.Guard.Check(addr); refused {
-				b.revoke(e, now, CauseGuarded, &c)
+			was := e.open
+			if e.open = b.open(addr); !lasting || !was || !e.open {
+				b.weighAll(e, now, &c)
 			}
 		}
 		for len(p.entries) > b.settings.PerPod {
@@ -142,22 +158,30 @@ func (b *Book) Configure(now time.Duration, s Settings) Change {
 	return c.sorted()
 }
 
-// Pods says which pods are watched from now on and their patterns (in
-// canonical form). Pods that are not there any more end, with all they learnt
-// (N7, P16). Names learnt so far are matched against the new patterns, so that
-// an address which another pattern admits as well goes on without a gap.
-func (b *Book) Pods(now time.Duration, watched map[policy.EndpointID][]string) Change {
+// open says whether every pattern may have the address.
+func (b *Book) open(addr netip.Addr) bool {
+	_, refused := b.settings.Guard.Check(addr)
+	return !refused
+}
+
+// Pods says which pods are watched from now on, and for what. Pods that are not
+// there any more end, with all they learnt (N7, P16). Names learnt so far are
+// matched against the new patterns, so that an address which another pattern
+// admits as well goes on without a gap. New terms hold for what has been learnt
+// too, as if they had always held: a shorter life ends sooner, and a range that
+// is allowed no more is revoked.
+func (b *Book) Pods(now time.Duration, watched map[policy.EndpointID]Watched) Change {
 	var c Change
 	for id, p := range b.pods {
-		if len(watched[id]) == 0 {
+		if len(watched[id].Patterns) == 0 {
 			for _, e := range p.entries {
 				b.revoke(e, now, CauseUnwanted, &c)
 			}
 			delete(b.pods, id)
 		}
 	}
-	for id, patterns := range watched {
-		if len(patterns) == 0 {
+	for id, wanted := range watched {
+		if len(wanted.Patterns) == 0 {
 			continue
 		}
 		p := b.pods[id]
@@ -165,19 +189,14 @@ func (b *Book) Pods(now time.Duration, watched map[policy.EndpointID][]string) C
 			p = newPod(id)
 			b.pods[id] = p
 		}
-		if !p.watch(patterns) {
+		if !p.watch(wanted) {
 			continue
 		}
 		for _, e := range p.entries {
-			b.settle(e, now, &c)
+			b.weighAll(e, now, &c)
 		}
 	}
 	return c.sorted()
-}
-
-// lifetime returns when an answer of this TTL ends (N5).
-func (b *Book) lifetime(now, ttl time.Duration) time.Duration {
-	return later(later(now, max(ttl, b.settings.MinTTL)), b.settings.Grace)
 }
 
 // later returns t+d, at most the end of time. d is not negative.

@@ -17,10 +17,19 @@ const (
 // usual are the defaults of the enforcer.
 var usual = Settings{MinTTL: 30 * s, Grace: 60 * s}
 
+// wanted has patterns without terms of their own.
+func wanted(patterns map[policy.EndpointID][]string) map[policy.EndpointID]Watched {
+	out := make(map[policy.EndpointID]Watched)
+	for ep, of := range patterns {
+		out[ep] = Watched{Patterns: of}
+	}
+	return out
+}
+
 // watching returns a book in which pod ep has the patterns.
 func watching(settings Settings, patterns ...string) *Book {
 	b := NewBook(settings)
-	b.Pods(0, map[policy.EndpointID][]string{ep: patterns})
+	b.Pods(0, wanted(map[policy.EndpointID][]string{ep: patterns}))
 	return b
 }
 
@@ -116,7 +125,7 @@ func TestLearnReadsNames(t *testing.T) {
 // N2.
 func TestGrantsAreOfOnePod(t *testing.T) {
 	b := NewBook(usual)
-	b.Pods(0, map[policy.EndpointID][]string{1: {"example.com"}, 2: {"example.com"}})
+	b.Pods(0, wanted(map[policy.EndpointID][]string{1: {"example.com"}, 2: {"example.com"}}))
 	b.Learn(0, 1, "example.com", answers(0, "192.0.2.1"))
 	want(t, "the pod that asked", len(b.Grants(1)), 1)
 	want(t, "its neighbour", len(b.Grants(2)), 0)
@@ -164,12 +173,12 @@ func TestPodsEndsWhatNoPatternWants(t *testing.T) {
 	b.Learn(0, ep, "b.example.com", answers(0, "192.0.2.2"))
 	b.Learn(0, ep, "example.org", answers(0, "192.0.2.3", "192.0.2.1"))
 	same := []string{"example.org", "a.example.com", "*.example.com", "example.org"}
-	want(t, "the same patterns", b.Pods(s, map[policy.EndpointID][]string{ep: same}), Change{})
-	want(t, "a removed pattern", b.Pods(s, map[policy.EndpointID][]string{ep: {"a.example.com", "example.org"}}), Change{
+	want(t, "the same patterns", b.Pods(s, wanted(map[policy.EndpointID][]string{ep: same})), Change{})
+	want(t, "a removed pattern", b.Pods(s, wanted(map[policy.EndpointID][]string{ep: {"a.example.com", "example.org"}})), Change{
 		Grants:  []Grant{grant("192.0.2.1", 90*s, "a.example.com", "example.org")},
 		Revoked: []Revocation{{ep, addr("192.0.2.2"), CauseUnwanted}},
 	})
-	want(t, "a wider pattern takes over", b.Pods(2*s, map[policy.EndpointID][]string{ep: {"*.example.com"}}), Change{
+	want(t, "a wider pattern takes over", b.Pods(2*s, wanted(map[policy.EndpointID][]string{ep: {"*.example.com"}})), Change{
 		Grants:  []Grant{grant("192.0.2.1", 90*s, "*.example.com")},
 		Revoked: []Revocation{{ep, addr("192.0.2.3"), CauseUnwanted}},
 	})
@@ -244,7 +253,7 @@ func TestRestore(t *testing.T) {
 	out := b.Learn(20*s, ep, "example.com", answers(0, "192.0.2.1"))
 	want(t, "a new name joins", out.Entries, []Grant{grant("192.0.2.1", 50*s, "*.example.com", "example.com")})
 	want(t, "the old one goes", b.Expire(50*s-Lead), Change{Grants: []Grant{grant("192.0.2.1", 110*s, "example.com")}})
-	want(t, "N7 holds for the nameless", b.Pods(51*s, map[policy.EndpointID][]string{ep: {"*.example.com"}}), Change{
+	want(t, "N7 holds for the nameless", b.Pods(51*s, wanted(map[policy.EndpointID][]string{ep: {"*.example.com"}})), Change{
 		Revoked: []Revocation{{ep, addr("192.0.2.1"), CauseUnwanted}, {ep, addr("192.0.2.2"), CauseUnwanted}},
 	})
 }

@@ -21,6 +21,8 @@ type entry struct {
 	pod   *pod
 	addr  netip.Addr
 	links []*link // one for each name
+	// open says that the settings' guard lets every pattern have the address.
+	open bool
 	// patterns and expires are as last returned to the caller.
 	patterns []string
 	expires  time.Duration
@@ -35,12 +37,14 @@ type entry struct {
 
 // link says that a name led to an address.
 type link struct {
-	entry   *entry
-	name    *name
-	expires time.Duration
-	turn    uint64
-	place   *list.Element
-	counts  bool // patterns or expiry of the entry depend on it
+	entry *entry
+	name  *name
+	heard heard
+	// claim is what was heard comes to.
+	claim
+	turn   uint64
+	place  *list.Element
+	counts bool // patterns or expiry of the entry depend on it
 }
 
 // share is one pattern that a link brings to its entry.
@@ -110,26 +114,29 @@ func (b *Book) refresh(e *entry, now time.Duration) (changed bool, ended Cause) 
 func (e *entry) prune(now time.Duration) (ended Cause) {
 	for i := len(e.links) - 1; i >= 0; i-- {
 		switch l := e.links[i]; {
-		case l.expires <= now:
+		case l.last <= now:
 			e.unlink(l, now, CauseExpired)
 			ended = max(ended, CauseExpired)
 		case len(l.name.patterns) == 0:
 			e.unlink(l, now, CauseUnwanted)
-			ended = CauseUnwanted
+			ended = max(ended, CauseUnwanted)
+		case len(l.admits) == 0:
+			e.unlink(l, now, CauseGuarded)
+			ended = CauseGuarded
 		}
 	}
 	return ended
 }
 
 // lives returns the life of each pattern of e, sorted by pattern, and the
-// longest of them, and marks the links that these come from. The slice is good
-// until the next call.
+// longest of them, and marks the links that these come from. Some may be over.
+// The slice is good until the next call.
 func (b *Book) lives(e *entry) (lives []share, top time.Duration) {
 	all := b.shares[:0]
 	for _, l := range e.links {
 		l.counts = false
-		for _, i := range l.name.patterns {
-			all = append(all, share{i, l.expires, l})
+		for _, i := range l.admits {
+			all = append(all, share{i, b.life(l.heard, e.pod.terms(i)), l})
 		}
 	}
 	slices.SortFunc(all, func(a, b share) int {
@@ -150,7 +157,7 @@ func (e *entry) trim(limit int) {
 	if len(e.links) <= limit {
 		return
 	}
-	slices.SortStableFunc(e.links, func(a, b *link) int { return cmp.Compare(b.expires, a.expires) })
+	slices.SortStableFunc(e.links, func(a, b *link) int { return cmp.Compare(b.last, a.last) })
 	for i := len(e.links) - 1; i >= 0 && len(e.links) > limit; i-- {
 		if l := e.links[i]; !l.counts {
 			e.links = slices.Delete(e.links, i, i+1)
@@ -161,7 +168,7 @@ func (e *entry) trim(limit int) {
 
 // exact reports whether an exact pattern admits the entry.
 func (e *entry) exact() bool {
-	return slices.ContainsFunc(e.links, func(l *link) bool { return l.name.exact })
+	return slices.ContainsFunc(e.links, func(l *link) bool { return l.exact })
 }
 
 // order puts the entry into the list of its rank, at the back if it is new
@@ -190,7 +197,7 @@ func (e *entry) leave() {
 func (e *entry) unlink(l *link, now time.Duration, cause Cause) {
 	at := now
 	if cause == CauseExpired {
-		at = l.expires
+		at = l.last
 	}
 	e.pod.past.note(ending{addr: e.addr, name: l.name.text, at: at, cause: cause})
 	e.links = slices.DeleteFunc(e.links, func(other *link) bool { return other == l })

@@ -19,7 +19,8 @@ type Guard struct {
 	NAT64 []netip.Prefix
 	// Occupied says what the cluster itself uses an address for: ReasonNode,
 	// ReasonPod or ReasonService. Nil knows none. It is asked at each answer
-	// and has to be safe for the goroutine of the Book.
+	// and has to be safe for the goroutine of the Book. What it says of an
+	// address changes with Book.Configure only.
 	Occupied func(netip.Addr) (Reason, bool)
 	// InCluster lets pods and Services (headless ones too) be granted, but
 	// never nodes.
@@ -33,19 +34,26 @@ type Refusal struct {
 	// Embedded is the IPv4 address inside Addr that the reason is about; not
 	// valid where the reason is about Addr itself.
 	Embedded netip.Addr
+	// Patterns are those of the name that the address is refused for, where
+	// others may have it, with commas between them; empty where none may.
+	Patterns string
 }
 
 // String is a phrase for people.
 func (r Refusal) String() string {
+	text := fmt.Sprintf("%s is %s", r.Addr, r.Reason.Text())
 	if r.Embedded.IsValid() {
-		return fmt.Sprintf("%s stands for %s, %s", r.Addr, r.Embedded, r.Reason.Text())
+		text = fmt.Sprintf("%s stands for %s, %s", r.Addr, r.Embedded, r.Reason.Text())
 	}
-	return fmt.Sprintf("%s is %s", r.Addr, r.Reason.Text())
+	if r.Patterns != "" {
+		text += ", not allowed for " + r.Patterns
+	}
+	return text
 }
 
 // judge looks at one address as it stands; ReasonUnknown is none. What nobody
 // may allow comes first, then what the cluster uses, then ranges.
-func (g Guard) judge(addr netip.Addr, translated bool) Reason {
+func (g Guard) judge(addr netip.Addr, translated bool, private []netip.Prefix) Reason {
 	if reason := forbidden(addr); reason != ReasonUnknown {
 		return reason
 	}
@@ -57,15 +65,15 @@ func (g Guard) judge(addr netip.Addr, translated bool) Reason {
 			return reason
 		}
 	}
-	if translated || g.allows(addr) {
+	if translated || within(g.Allowed, addr) || within(private, addr) {
 		return ReasonUnknown
 	}
 	return restricted(addr)
 }
 
-// allows reports whether the operator allows the range of addr.
-func (g Guard) allows(addr netip.Addr) bool {
-	for _, p := range g.Allowed {
+// within reports whether one of the ranges has addr.
+func within(ranges []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range ranges {
 		if p.Contains(addr) {
 			return true
 		}
@@ -74,17 +82,20 @@ func (g Guard) allows(addr netip.Addr) bool {
 }
 
 // Check returns why an address must not be granted; false means it may be.
-func (g Guard) Check(addr netip.Addr) (Refusal, bool) {
+func (g Guard) Check(addr netip.Addr) (Refusal, bool) { return g.check(addr, nil) }
+
+// check allows private ranges besides those of the guard.
+func (g Guard) check(addr netip.Addr, private []netip.Prefix) (Refusal, bool) {
 	addr = addr.WithZone("").Unmap()
 	inner, declared := g.translated(addr)
 	if !declared {
 		inner = embedded(addr)
 	}
-	if reason := g.judge(addr, declared); reason != ReasonUnknown {
+	if reason := g.judge(addr, declared, private); reason != ReasonUnknown {
 		return Refusal{Addr: addr, Reason: reason}, true
 	}
 	for _, v4 := range inner {
-		if reason := g.judge(v4, false); reason != ReasonUnknown {
+		if reason := g.judge(v4, false, private); reason != ReasonUnknown {
 			return Refusal{Addr: addr, Reason: reason, Embedded: v4}, true
 		}
 	}

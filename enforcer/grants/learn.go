@@ -72,39 +72,47 @@ type answer struct {
 // admit takes one address of the answer.
 func (a *answer) admit(addr Address) {
 	ip := addr.IP.Unmap().WithZone("")
-	if refusal, refused := a.book.settings.Guard.Check(ip); refused {
-		a.refuse(refusal, CauseGuarded)
-		return
-	}
-	expires := a.book.lifetime(a.now, addr.TTL)
-	if expires <= a.now {
-		return
-	}
 	e := a.pod.entries[ip]
 	var l *link
+	var known heard
 	if e != nil {
-		l = e.find(a.name)
+		if l = e.find(a.name); l != nil {
+			known = l.heard
+		}
+	}
+	known = known.with(a.now, addr.TTL)
+	refusal, refused := a.book.settings.Guard.Check(ip)
+	c := a.book.claim(a.pod, a.name, known, ip, !refused)
+	if len(c.admits) < len(a.name.patterns) {
+		if len(c.admits) > 0 {
+			refusal.Patterns = c.others(a.pod, a.name)
+		}
+		a.refuse(refusal, CauseGuarded)
+	}
+	if len(c.admits) == 0 || c.last <= a.now {
+		return
 	}
 	if l == nil {
 		if !a.roomInName() {
 			a.refuse(Refusal{Addr: ip, Reason: ReasonNameLimit}, CauseEvicted)
 			return
 		}
-		if e == nil && !a.roomInPod() {
+		if e == nil && !a.roomInPod(c.exact) {
 			a.refuse(Refusal{Addr: ip, Reason: ReasonPodLimit}, CauseEvicted)
 			return
 		}
 		e, l = a.book.link(a.pod, ip, a.name)
+		e.open = !refused
 	}
-	a.touch(e, l, expires)
+	l.heard, l.claim = known, c
+	a.touch(e, l)
 }
 
-// touch extends a link and makes it and its entry the youngest.
-func (a *answer) touch(e *entry, l *link, expires time.Duration) {
-	l.expires = max(l.expires, expires)
+// touch makes a link and its entry the youngest.
+func (a *answer) touch(e *entry, l *link) {
 	l.turn = a.book.turn
 	a.name.links.MoveToBack(l.place)
-	e.order(a.name.exact || e.place != nil && e.rank == exactly)
+	e.order(l.exact || e.place != nil && e.rank == exactly)
 	a.pod.ages[e.rank].MoveToBack(e.place)
 	if e.turn != a.book.turn {
 		e.turn = a.book.turn
@@ -149,12 +157,12 @@ func (a *answer) roomInName() bool {
 }
 
 // roomInPod gives up entries until one more fits. It reports false where all
-// come from this answer, and where the name matches only wildcards but every
+// come from this answer, and where only wildcards admit the address but every
 // entry is admitted by an exact pattern: whoever controls a zone below a
 // wildcard must not push out what the policy names.
-func (a *answer) roomInPod() bool {
+func (a *answer) roomInPod(exact bool) bool {
 	for len(a.pod.entries) >= a.book.settings.PerPod {
-		e := a.pod.oldest(a.name.exact)
+		e := a.pod.oldest(exact)
 		if e == nil || e.turn == a.book.turn {
 			return false
 		}
@@ -170,10 +178,10 @@ func (a *answer) refuse(r Refusal, cause Cause) {
 
 // finish works out the entries.
 func (a *answer) finish() Outcome {
-	for _, e := range a.granted {
+	for i, e := range a.granted {
 		a.book.refresh(e, a.now)
 		a.out.Entries = append(a.out.Entries, e.grant())
-		if left := a.left(e); a.out.ValidFor == 0 || left < a.out.ValidFor {
+		if left := a.left(e); i == 0 || left < a.out.ValidFor {
 			a.out.ValidFor = left
 		}
 	}
@@ -194,11 +202,13 @@ func (a *answer) finish() Outcome {
 	return a.out
 }
 
-// left returns for how long the answer's name admits e. Where its link was
-// dropped, a longer-lived one of the same patterns stands for it.
+// left returns for how long all patterns that the answer's name brought admit
+// e. Where its link was dropped, a longer-lived one of the same patterns stands
+// for it. It is none where the terms of one of them end at once: there the next
+// answer may bring what this one could not.
 func (a *answer) left(e *entry) time.Duration {
 	if l := e.find(a.name); l != nil {
-		return l.expires - a.now
+		return max(l.first-a.now, 0)
 	}
 	return e.expires - a.now
 }
@@ -213,15 +223,15 @@ func (b *Book) Renew(now time.Duration, ep policy.EndpointID, addrs []netip.Addr
 	if p == nil {
 		return c
 	}
-	expires := b.lifetime(now, 0)
 	for _, addr := range addrs {
 		e := p.entries[addr.Unmap().WithZone("")]
 		if e == nil {
 			continue
 		}
 		for _, l := range e.links {
-			if l.expires > now {
-				l.expires = max(l.expires, expires)
+			if l.last > now {
+				l.heard = l.heard.with(now, 0)
+				b.weigh(l, now)
 			}
 		}
 		e.pod.ages[e.rank].MoveToBack(e.place)

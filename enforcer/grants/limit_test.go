@@ -96,7 +96,7 @@ func TestPodLimitIsOfOnePod(t *testing.T) {
 	limited := usual
 	limited.PerPod = 2
 	b := NewBook(limited)
-	b.Pods(0, map[policy.EndpointID][]string{1: {"*.example.com"}, 2: {"*.example.com"}})
+	b.Pods(0, wanted(map[policy.EndpointID][]string{1: {"*.example.com"}, 2: {"*.example.com"}}))
 	b.Learn(0, 2, "a.example.com", answers(0, "192.0.2.1"))
 	for i := range 100 {
 		b.Learn(s, 1, fmt.Sprintf("%d.example.com", i), []Address{{IP: numbered(i)}})

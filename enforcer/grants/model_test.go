@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -27,6 +28,15 @@ type fact struct {
 	found string // the patterns, where there is no name
 }
 
+// record is every answer that made a fact, and until when the kernel had it
+// where that is all that is known.
+type record struct {
+	answers []hearing
+	found   time.Duration
+}
+
+type hearing struct{ at, ttl time.Duration }
+
 // world is a Book, the kernel that does what it says, and the naive book.
 type world struct {
 	t        *rapid.T
@@ -34,8 +44,8 @@ type world struct {
 	now      time.Duration
 	book     *Book
 	kernel   map[place]Grant
-	watched  map[policy.EndpointID][]string
-	facts    map[fact]time.Duration
+	watched  map[policy.EndpointID]Watched
+	facts    map[fact]record
 	awake    bool // Expire was called whenever Next said so
 }
 
@@ -43,8 +53,8 @@ func newWorld(t *rapid.T, settings Settings) *world {
 	return &world{
 		t: t, settings: settings, book: NewBook(settings), awake: true,
 		kernel:  make(map[place]Grant),
-		watched: make(map[policy.EndpointID][]string),
-		facts:   make(map[fact]time.Duration),
+		watched: make(map[policy.EndpointID]Watched),
+		facts:   make(map[fact]record),
 	}
 }
 
@@ -52,7 +62,30 @@ var (
 	modelPatterns = []string{"*.example.com", "*.b.example.com", "a.example.com", "a.b.example.com", "example.org"}
 	modelNames    = []string{"a.example.com", "a.b.example.com", "c.b.example.com", "example.org", "d.example.com"}
 	modelPods     = []policy.EndpointID{1, 2}
+	// Two of the addresses are private, and the third is nobody's to allow.
+	modelAddrs = append([]netip.Addr{addr("10.0.0.1"), addr("192.168.0.1"), addr("127.0.0.1")}, numbered(0), numbered(1), numbered(2))
+	modelTerms = []policy.Term{{}, {}, policy.Fixed(0), policy.Fixed(s), policy.Fixed(3 * s)}
+	// modelRanges are what a pattern or the settings may allow.
+	modelRanges = [][]netip.Prefix{nil, prefixes("10.0.0.0/8"), prefixes("192.168.0.0/16"), prefixes("0.0.0.0/0", "::/0")}
 )
+
+// drawTerms gives some patterns terms of their own.
+func drawTerms(t *rapid.T, patterns []string) map[string]policy.Terms {
+	out := make(map[string]policy.Terms)
+	for _, p := range patterns {
+		if rapid.Bool().Draw(t, "as the settings say") {
+			continue
+		}
+		terms := policy.Terms{Private: rapid.SampledFrom(modelRanges).Draw(t, "private")}
+		for range rapid.IntRange(1, 2).Draw(t, "policies") {
+			terms.Lives = append(terms.Lives, policy.Life{
+				MinTTL: rapid.SampledFrom(modelTerms).Draw(t, "min-ttl"), Grace: rapid.SampledFrom(modelTerms).Draw(t, "grace"),
+			})
+		}
+		out[p] = terms
+	}
+	return out
+}
 
 func (w *world) apply(c Change) {
 	for _, r := range c.Revoked {
@@ -73,13 +106,13 @@ func (w *world) learn() Outcome {
 	ep := rapid.SampledFrom(modelPods).Draw(w.t, "pod")
 	name := rapid.SampledFrom(modelNames).Draw(w.t, "name")
 	var addrs []Address
-	for _, i := range rapid.SliceOfN(rapid.IntRange(0, 4), 0, 4).Draw(w.t, "addresses") {
+	for _, ip := range rapid.SliceOfN(rapid.SampledFrom(modelAddrs), 0, 4).Draw(w.t, "addresses") {
 		ttl := time.Duration(rapid.IntRange(0, 8).Draw(w.t, "ttl")) * s / 4
-		addrs = append(addrs, Address{IP: numbered(i), TTL: ttl})
+		addrs = append(addrs, Address{IP: ip, TTL: ttl})
 	}
 	out := w.book.Learn(w.now, ep, name, addrs)
-	if out.Unwanted == slices.ContainsFunc(w.watched[ep], func(p string) bool { return matches(p, name) }) {
-		w.t.Fatalf("Learn(%s): unwanted %v with %q", name, out.Unwanted, w.watched[ep])
+	if out.Unwanted == slices.ContainsFunc(w.watched[ep].Patterns, func(p string) bool { return matches(p, name) }) {
+		w.t.Fatalf("Learn(%s): unwanted %v with %q", name, out.Unwanted, w.watched[ep].Patterns)
 	}
 	for _, a := range out.Evicted {
 		delete(w.kernel, place{ep, a})
@@ -90,30 +123,119 @@ func (w *world) learn() Outcome {
 	if !out.Unwanted {
 		for _, a := range addrs {
 			f := fact{place: place{ep, a.IP}, name: name}
-			life := w.now + max(a.TTL, w.settings.MinTTL) + w.settings.Grace
-			w.facts[f] = max(w.facts[f], life)
+			w.facts[f] = w.facts[f].heard(w.now, a.TTL)
+			w.refusals(f, out.Refused)
 		}
 	}
+	w.forget()
 	return out
 }
 
+func (r record) heard(now, ttl time.Duration) record {
+	r.answers = append(slices.Clip(r.answers), hearing{now, ttl})
+	return r
+}
+
+// refusals checks that what no or not every pattern may have is refused (N10).
+func (w *world) refusals(f fact, refused []Refusal) {
+	var without []string
+	for _, p := range w.watched[f.ep].Patterns {
+		if matches(p, f.name) && !w.allowed(f.place, p) {
+			without = append(without, p)
+		}
+	}
+	slices.Sort(without)
+	want := strings.Join(without, ", ")
+	if len(w.admits(f)) == 0 {
+		want = ""
+	}
+	i := slices.IndexFunc(refused, func(r Refusal) bool { return r.Addr == f.addr && r.Reason < ReasonNameLimit })
+	if told := i >= 0; told != (len(without) > 0) || told && refused[i].Patterns != want {
+		w.t.Fatalf("%v: refused %+v, want it for %q", f, refused, want)
+	}
+}
+
+// allowed says whether the guard lets a pattern have an address, in other words.
+func (w *world) allowed(at place, pattern string) bool {
+	if at.addr.IsLoopback() {
+		return false
+	}
+	ranges := append(slices.Clip(w.settings.Guard.Allowed), w.watched[at.ep].Terms[pattern].Private...)
+	return !at.addr.IsPrivate() || slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(at.addr) })
+}
+
 func (w *world) pods() {
-	w.watched = make(map[policy.EndpointID][]string)
+	w.forget()
+	w.watched = make(map[policy.EndpointID]Watched)
 	for _, ep := range modelPods {
-		w.watched[ep] = rapid.SliceOfDistinct(rapid.SampledFrom(modelPatterns), rapid.ID).Draw(w.t, "patterns")
+		patterns := rapid.SliceOfDistinct(rapid.SampledFrom(modelPatterns), rapid.ID).Draw(w.t, "patterns")
+		w.watched[ep] = Watched{Patterns: patterns, Terms: drawTerms(w.t, patterns)}
 	}
 	w.apply(w.book.Pods(w.now, w.watched))
-	for f, life := range w.facts {
-		if life <= w.now || len(w.admits(f)) == 0 {
+	w.forget()
+}
+
+// terms changes nothing but what policies say.
+func (w *world) terms() {
+	w.forget()
+	w.watched = maps.Clone(w.watched)
+	for _, ep := range modelPods {
+		of := w.watched[ep]
+		w.watched[ep] = Watched{Patterns: of.Patterns, Terms: drawTerms(w.t, of.Patterns)}
+	}
+	w.apply(w.book.Pods(w.now, w.watched))
+	w.forget()
+}
+
+// configure changes what holds where policies say nothing.
+func (w *world) configure() {
+	w.forget()
+	w.settings.MinTTL = rapid.SampledFrom([]time.Duration{0, s, 2 * s}).Draw(w.t, "min TTL")
+	w.settings.Grace = rapid.SampledFrom([]time.Duration{0, s / 2, 2 * s}).Draw(w.t, "grace")
+	w.settings.Guard.Allowed = rapid.SampledFrom(modelRanges).Draw(w.t, "allowed")
+	w.apply(w.book.Configure(w.now, w.settings))
+	w.forget()
+}
+
+// forget drops what has ended or is admitted no more. It never comes back.
+func (w *world) forget() {
+	for f, r := range w.facts {
+		last := time.Duration(0)
+		for _, p := range w.admits(f) {
+			last = max(last, w.life(f, r, p))
+		}
+		if last <= w.now {
 			delete(w.facts, f)
 		}
 	}
 }
 
+// life is the longest that any policy with the pattern makes of any answer.
+func (w *world) life(f fact, r record, pattern string) time.Duration {
+	lives := w.watched[f.ep].Terms[pattern].Lives
+	if len(lives) == 0 {
+		lives = []policy.Life{{}}
+	}
+	end := r.found
+	for _, l := range lives {
+		minTTL, grace := w.settings.MinTTL, w.settings.Grace
+		if l.MinTTL.Set {
+			minTTL = l.MinTTL.Value
+		}
+		if l.Grace.Set {
+			grace = l.Grace.Value
+		}
+		for _, a := range r.answers {
+			end = max(end, a.at+max(a.ttl, minTTL)+grace)
+		}
+	}
+	return end
+}
+
 // admits returns the patterns that a fact speaks for.
 func (w *world) admits(f fact) (out []string) {
-	for _, p := range w.watched[f.ep] {
-		if slices.Contains(strings.Fields(f.found), p) || f.found == "" && matches(p, f.name) {
+	for _, p := range w.watched[f.ep].Patterns {
+		if (slices.Contains(strings.Fields(f.found), p) || f.found == "" && matches(p, f.name)) && w.allowed(f.place, p) {
 			out = append(out, p)
 		}
 	}
@@ -128,6 +250,7 @@ func matches(pattern, name string) bool {
 
 // step lets time pass with an enforcer that lives, or one that does not.
 func (w *world) step(alive bool) {
+	w.forget()
 	until := w.now + time.Duration(rapid.IntRange(0, 20).Draw(w.t, "quarters"))*s/4
 	for alive {
 		at, ok := w.book.Next()
@@ -154,11 +277,12 @@ func (w *world) expire() {
 
 func (w *world) renew() {
 	ep := rapid.SampledFrom(modelPods).Draw(w.t, "pod")
-	a := numbered(rapid.IntRange(0, 4).Draw(w.t, "address"))
+	a := rapid.SampledFrom(modelAddrs).Draw(w.t, "address")
+	w.forget()
 	w.apply(w.book.Renew(w.now, ep, []netip.Addr{a}))
-	for f, life := range w.facts {
-		if f.place == (place{ep, a}) && life > w.now {
-			w.facts[f] = max(life, w.now+w.settings.MinTTL+w.settings.Grace)
+	for f, r := range w.facts {
+		if f.place == (place{ep, a}) {
+			w.facts[f] = r.heard(w.now, 0)
 		}
 	}
 }
@@ -167,13 +291,11 @@ func (w *world) renew() {
 func (w *world) restart() {
 	w.book = NewBook(w.settings)
 	w.apply(w.book.Pods(w.now, w.watched))
-	w.facts = make(map[fact]time.Duration)
+	w.facts = make(map[fact]record)
 	var found []Grant
 	for at, g := range w.kernel {
 		found = append(found, g)
-		if g.Expires > w.now {
-			w.facts[fact{place: at, found: strings.Join(g.Patterns, " ")}] = g.Expires
-		}
+		w.facts[fact{place: at, found: strings.Join(g.Patterns, " ")}] = record{found: g.Expires}
 	}
 	w.apply(w.book.Restore(w.now, found))
 	w.awake = true
@@ -182,12 +304,12 @@ func (w *world) restart() {
 // lives returns how long the naive book lets each pattern admit each address.
 func (w *world) lives() map[place]map[string]time.Duration {
 	out := make(map[place]map[string]time.Duration)
-	for f, life := range w.facts {
+	for f, r := range w.facts {
 		for _, p := range w.admits(f) {
 			if out[f.place] == nil {
 				out[f.place] = make(map[string]time.Duration)
 			}
-			out[f.place][p] = max(out[f.place][p], life)
+			out[f.place][p] = max(out[f.place][p], w.life(f, r, p))
 		}
 	}
 	return out
@@ -245,7 +367,7 @@ func (w *world) check() {
 	w.book.audit(w.t)
 }
 
-// N2, N5, N6, N7: whatever happens in whatever order, the kernel holds what a
+// N2, N5, N6, N7, N10: whatever happens in whatever order, the kernel holds what a
 // naive book says.
 func TestBookIsNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -259,6 +381,8 @@ func TestBookIsNaive(t *testing.T) {
 			"dead":    func(*rapid.T) { w.step(false) },
 			"expire":  func(*rapid.T) { w.expire() },
 			"pods":    func(*rapid.T) { w.pods() },
+			"terms":   func(*rapid.T) { w.terms() },
+			"set":     func(*rapid.T) { w.configure() },
 			"renew":   func(*rapid.T) { w.renew() },
 			"restart": func(*rapid.T) { w.restart() },
 			"":        func(*rapid.T) { w.check() },

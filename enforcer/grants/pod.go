@@ -2,6 +2,7 @@ package grants
 
 import (
 	"container/list"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ const namesPerAddress = 8
 type pod struct {
 	id       policy.EndpointID
 	patterns []string // sorted
+	said     map[string]policy.Terms
 	set      *names.Set
 	names    map[string]*name
 	restored map[string]*name // by joined patterns
@@ -40,7 +42,6 @@ type name struct {
 	held []string
 	// patterns are positions in pod.patterns, sorted.
 	patterns []int
-	exact    bool
 	// links to its addresses, the longest unheard of in front.
 	links list.List
 }
@@ -54,11 +55,13 @@ func newPod(id policy.EndpointID) *pod {
 	}
 }
 
-// watch replaces the patterns and reports whether they differ.
-func (p *pod) watch(patterns []string) bool {
-	patterns = slices.Compact(slices.Sorted(slices.Values(patterns)))
+// watch replaces patterns and terms and reports whether any of them differ.
+func (p *pod) watch(w Watched) bool {
+	differs := !maps.EqualFunc(w.Terms, p.said, policy.Terms.Equal)
+	p.said = w.Terms
+	patterns := slices.Compact(slices.Sorted(slices.Values(w.Patterns)))
 	if slices.Equal(patterns, p.patterns) {
-		return false
+		return differs
 	}
 	parsed := make([]names.Pattern, len(patterns))
 	for i, s := range patterns {
@@ -79,9 +82,6 @@ func (p *pod) watch(patterns []string) bool {
 func (p *pod) match(n *name, positions []int) {
 	n.patterns = slices.Clone(positions)
 	slices.Sort(n.patterns)
-	n.exact = slices.ContainsFunc(n.patterns, func(i int) bool {
-		return !strings.HasPrefix(p.patterns[i], "*.")
-	})
 }
 
 // positions returns where those of the patterns are that the pod still has.

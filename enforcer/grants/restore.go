@@ -35,7 +35,7 @@ func (b *Book) Restore(now time.Duration, found []Grant) Change {
 }
 
 // adopt makes a found entry one of the book, or says why it cannot be.
-func (b *Book) adopt(now time.Duration, g Grant, c *Change) (*entry, Cause) {
+func (b *Book) adopt(now time.Duration, g Grant, change *Change) (*entry, Cause) {
 	p := b.pods[g.Endpoint]
 	if p == nil {
 		return nil, CauseUnwanted
@@ -47,22 +47,24 @@ func (b *Book) adopt(now time.Duration, g Grant, c *Change) (*entry, Cause) {
 	if g.Expires <= now {
 		return nil, CauseExpired
 	}
-	if refusal, refused := b.settings.Guard.Check(g.Addr); refused {
+	refusal, refused := b.settings.Guard.Check(g.Addr)
+	c := b.claim(p, n, heard{found: g.Expires}, g.Addr, !refused)
+	if len(c.admits) == 0 {
 		p.past.note(ending{addr: g.Addr, at: now, cause: CauseGuarded, refusal: refusal})
 		return nil, CauseGuarded
 	}
 	if p.entries[g.Addr] == nil && len(p.entries) >= b.settings.PerPod {
-		victim := p.oldest(n.exact)
+		victim := p.oldest(c.exact)
 		if victim == nil {
 			return nil, CauseEvicted
 		}
-		b.revoke(victim, now, CauseEvicted, c)
+		b.revoke(victim, now, CauseEvicted, change)
 	}
-	return b.take(p, n, g), CauseUnknown
+	return b.take(p, n, g, !refused), CauseUnknown
 }
 
 // take links a found entry to its nameless name.
-func (b *Book) take(p *pod, n *name, g Grant) *entry {
+func (b *Book) take(p *pod, n *name, g Grant, open bool) *entry {
 	var l *link
 	e := p.entries[g.Addr]
 	if e != nil {
@@ -71,10 +73,12 @@ func (b *Book) take(p *pod, n *name, g Grant) *entry {
 	if l == nil {
 		e, l = b.link(p, g.Addr, n)
 	}
-	l.expires = max(l.expires, g.Expires)
+	e.open = open
+	l.heard.found = max(l.heard.found, g.Expires)
+	l.claim = b.claim(p, n, l.heard, g.Addr, open)
 	if e.patterns == nil {
 		e.patterns, e.expires = n.held, g.Expires // as the kernel has it
 	}
-	e.order(n.exact || e.place != nil && e.rank == exactly)
+	e.order(l.exact || e.place != nil && e.rank == exactly)
 	return e
 }

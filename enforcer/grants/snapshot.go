@@ -48,8 +48,8 @@ func (b *Book) Holdings(now time.Duration, ep policy.EndpointID) []Holding {
 	for _, e := range b.sorted(ep) {
 		h := Holding{Grant: e.grant()}
 		for _, l := range e.links {
-			if l.expires > now {
-				h.Names = append(h.Names, Name{l.name.text, l.expires})
+			if l.last > now {
+				h.Names = append(h.Names, Name{l.name.text, l.last})
 			}
 		}
 		slices.SortFunc(h.Names, func(a, b Name) int { return strings.Compare(a.Text, b.Text) })

@@ -97,8 +97,8 @@ func (p *pod) lastEnding(addr netip.Addr, now time.Duration) (ending, bool) {
 		return end, ok
 	}
 	for _, l := range e.links {
-		if l.expires <= now && (!ok || l.expires > end.at) {
-			end, ok = ending{addr: addr, name: l.name.text, at: l.expires, cause: CauseExpired}, true
+		if l.last <= now && (!ok || l.last > end.at) {
+			end, ok = ending{addr: addr, name: l.name.text, at: l.last, cause: CauseExpired}, true
 		}
 	}
 	return end, ok
@@ -110,14 +110,14 @@ func (e *entry) alive(now time.Duration) string {
 	if e == nil {
 		return ""
 	}
-	links := slices.DeleteFunc(slices.Clone(e.links), func(l *link) bool { return l.expires <= now })
+	links := slices.DeleteFunc(slices.Clone(e.links), func(l *link) bool { return l.last <= now })
 	if len(links) == 0 {
 		return ""
 	}
 	slices.SortFunc(links, func(a, b *link) int { return strings.Compare(a.name.text, b.name.text) })
 	var parts []string
 	for _, l := range links {
-		parts = append(parts, fmt.Sprintf("%s (%s left)", named(l.name.text), seconds(l.expires-now)))
+		parts = append(parts, fmt.Sprintf("%s (%s left)", named(l.name.text), seconds(l.last-now)))
 	}
 	const shown = 5
 	if more := len(parts) - shown; more > 0 {
