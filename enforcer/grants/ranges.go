@@ -15,6 +15,7 @@ var metadata = map[netip.Addr]bool{
 	netip.MustParseAddr("100.100.100.200"): true, // Alibaba
 	netip.MustParseAddr("192.0.0.192"):     true, // Oracle
 	netip.MustParseAddr("168.63.129.16"):   true, // Azure WireServer
+	netip.MustParseAddr("fd00:42::42"):     true, // Scaleway
 }
 
 var broadcast = netip.MustParseAddr("255.255.255.255")
@@ -28,6 +29,8 @@ var closed = []struct {
 	{netip.MustParsePrefix("172.16.0.0/12"), ReasonPrivate},
 	{netip.MustParsePrefix("192.168.0.0/16"), ReasonPrivate},
 	{netip.MustParsePrefix("100.64.0.0/10"), ReasonShared},
+	{netip.MustParsePrefix("192.0.0.0/24"), ReasonReserved},  // RFC 6890, 2.2.2: DS-Lite and its like
+	{netip.MustParsePrefix("198.18.0.0/15"), ReasonReserved}, // RFC 2544: networks under test
 	{netip.MustParsePrefix("240.0.0.0/4"), ReasonReserved},
 	{netip.MustParsePrefix("fc00::/7"), ReasonUniqueLocal},
 	{netip.MustParsePrefix("fec0::/10"), ReasonUniqueLocal}, // site-local, RFC 3879

@@ -30,9 +30,19 @@ var wrappings = []struct {
 }{
 	{prefix: wellKnownNAT64, layout: layouts[96]},                                     // NAT64
 	{prefix: netip.MustParsePrefix("2002::/16"), layout: layout{2, 3, 4, 5}},          // 6to4, RFC 3056
-	{prefix: netip.MustParsePrefix("2001::/32"), layout: layouts[96], inverted: true}, // Teredo, RFC 4380, 4
+	{prefix: netip.MustParsePrefix("2001::/32"), layout: layouts[96], inverted: true}, // Teredo, RFC 4380, 4: the client
+	{prefix: netip.MustParsePrefix("2001::/32"), layout: layouts[32]},                 // and its server
 	{prefix: netip.MustParsePrefix("::ffff:0:0:0/96"), layout: layouts[96]},           // SIIT, RFC 2765
 	{prefix: netip.MustParsePrefix("::/96"), layout: layouts[96]},                     // IPv4-compatible, RFC 4291
+}
+
+// isatap says whether an address ends in an interface identifier of ISATAP (RFC
+// 5214, 6.1), which any prefix can have. Then the last four bytes are the IPv4
+// address.
+func isatap(addr netip.Addr) bool {
+	b := addr.As16()
+	// The universal and the group bit of the first byte may be set.
+	return b[8]&^3 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
 // translated returns the IPv4 address inside an address of a declared
@@ -52,15 +62,24 @@ func embedded(addr netip.Addr) []netip.Addr {
 	if !addr.Is6() {
 		return nil
 	}
+	var inner []netip.Addr
+	if isatap(addr) {
+		inner = append(inner, layouts[96].read(addr, false))
+	}
 	for _, w := range wrappings {
 		if w.prefix.Contains(addr) {
-			return []netip.Addr{w.layout.read(addr, w.inverted)}
+			inner = append(inner, w.layout.read(addr, w.inverted))
 		}
 	}
-	if !localNAT64.Contains(addr) {
-		return nil
+	if localNAT64.Contains(addr) {
+		inner = append(inner, localInner(addr)...)
 	}
-	var inner []netip.Addr
+	return inner
+}
+
+// localInner returns what an address of localNAT64 may stand for, under each of
+// the prefix lengths there.
+func localInner(addr netip.Addr) (inner []netip.Addr) {
 	for _, bits := range []int{48, 56, 64, 96} {
 		// No router forwards to 0.0.0.0/8, and zeros are what the places of
 		// the other layouts hold as a rule.
