@@ -107,10 +107,14 @@ func bookSettings(s manifests.Settings, world *policy.World) grants.Settings {
 		occupied[a.Unmap()] = grants.ReasonNode
 	}
 	return grants.Settings{
-		MinTTL: s.MinTTL,
-		Grace:  s.Grace,
+		MinTTL:  s.MinTTL,
+		Grace:   s.Grace,
+		PerName: s.AddressesPerName,
+		PerPod:  s.AddressesPerPod,
 		Guard: grants.Guard{
-			Allowed: s.GuardAllow,
+			Allowed:   s.GuardAllow,
+			NAT64:     s.NAT64,
+			InCluster: s.GuardInCluster,
 			Occupied: func(a netip.Addr) (grants.Reason, bool) {
 				r, ok := occupied[a]
 				return r, ok

@@ -32,7 +32,7 @@ func enforce(ctx context.Context, c config) error {
 	if listener != nil {
 		defer listener.Close()
 	}
-	kernel, err := datapath.Open(datapath.Config{Pin: c.pin, ConnectionsPerPod: c.connections, Log: c.log})
+	kernel, err := datapath.Open(datapath.Config{Pin: c.pin, ConnectionsPerPod: c.connections, GrantsPerPod: grantsFor(c.perPod), Log: c.log})
 	if errors.Is(err, fs.ErrPermission) && !errors.Is(err, datapath.ErrPrivilege) {
 		err = fmt.Errorf("%w: %w", err, datapath.ErrPrivilege)
 	}
@@ -100,7 +100,9 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 // settings are what the manifests may override.
 func (c config) settings() manifests.Settings {
 	return manifests.Settings{
-		Default: c.verdict, Mode: c.mode, ClusterDNS: c.clusterDNS, MinTTL: c.minTTL, Grace: c.grace, GuardAllow: c.guardAllow,
+		Default: c.verdict, Mode: c.mode, ClusterDNS: c.clusterDNS, MinTTL: c.minTTL, Grace: c.grace,
+		GuardAllow: c.guardAllow, GuardInCluster: c.inCluster, NAT64: c.nat64,
+		AddressesPerName: c.perName, AddressesPerPod: c.perPod,
 	}
 }
 

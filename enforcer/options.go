@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nameward/nameward/enforcer/dns"
+	"github.com/nameward/nameward/enforcer/grants"
+	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
 )
@@ -28,7 +30,9 @@ type options struct {
 	dns                           []string
 	verdict, mode                 string
 	minTTL, grace                 time.Duration
-	clusterDNS, guardAllow        []string
+	clusterDNS, guardAllow, nat64 []string
+	inCluster                     bool
+	perName, perPod               int
 	tls                           dns.Credentials
 	logFormat, logLevel           string
 	connections                   uint32
@@ -46,6 +50,10 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.grace, "grace", 60*time.Second, "how long a learnt address outlives its TTL")
 	f.StringSliceVar(&o.clusterDNS, "cluster-dns", nil, "addresses that pods with name rules may ask on port 53 (comma-separated)")
 	f.StringSliceVar(&o.guardAllow, "guard-allow", nil, "private CIDRs that names may resolve to (comma-separated)")
+	f.BoolVar(&o.inCluster, "guard-in-cluster", false, "let names resolve to pods and Services, headless ones too; never to nodes")
+	f.StringSliceVar(&o.nat64, "nat64", nil, "NAT64 prefixes in use besides 64:ff9b::/96 and 64:ff9b:1::/48; names may resolve to what their IPv4 address may (comma-separated)")
+	f.IntVar(&o.perName, "addresses-per-name", grants.DefaultPerName, fmt.Sprintf("addresses that a pod can hold of one name, 1 to %d", manifests.MaxAddresses))
+	f.IntVar(&o.perPod, "addresses-per-pod", grants.DefaultPerPod, fmt.Sprintf("addresses that a pod can hold of all names, 1 to %d", manifests.MaxAddresses))
 	f.StringVar(&o.tls.Cert, "tls-cert", "", "client certificate for tcp targets, PEM; read again for each connection")
 	f.StringVar(&o.tls.Key, "tls-key", "", "key of --tls-cert, PEM")
 	f.StringVar(&o.tls.CA, "tls-ca", "", "CA of CoreDNS's certificates, PEM")
@@ -64,7 +72,9 @@ type config struct {
 	mode                 convert.Mode
 	minTTL, grace        time.Duration
 	clusterDNS           []netip.Addr
-	guardAllow           []netip.Prefix
+	guardAllow, nat64    []netip.Prefix
+	inCluster            bool
+	perName, perPod      int
 	connections          uint32
 	log                  *slog.Logger
 }
@@ -74,6 +84,7 @@ func (o *options) config(e env) (config, error) {
 	c := config{
 		manifests: o.manifests, pin: o.pin, metrics: o.metrics, credentials: o.tls,
 		minTTL: o.minTTL, grace: o.grace, connections: o.connections,
+		inCluster: o.inCluster, perName: o.perName, perPod: o.perPod,
 	}
 	var errs []error
 	flag := func(name string, err error) {
@@ -97,6 +108,10 @@ func (o *options) config(e env) (config, error) {
 	flag("cluster-dns", err)
 	c.guardAllow, err = parsePrefixes(o.guardAllow)
 	flag("guard-allow", err)
+	c.nat64, err = parseNAT64(o.nat64)
+	flag("nat64", err)
+	flag("addresses-per-name", checkAddresses(o.perName))
+	flag("addresses-per-pod", checkAddresses(o.perPod))
 	c.targets, err = parseTargets(o.dns)
 	flag("dns", err)
 	errs = append(errs, checkTLS(c.targets, o.tls)...)
@@ -166,6 +181,35 @@ func checkLifetime(d time.Duration) error {
 		return fmt.Errorf("%v: want 0s to 24h", d)
 	}
 	return nil
+}
+
+func checkAddresses(n int) error {
+	if n < 1 || n > manifests.MaxAddresses {
+		return fmt.Errorf("%d is out of range, want 1 to %d", n, manifests.MaxAddresses)
+	}
+	return nil
+}
+
+// grantsFor sizes the kernel's table of a pod that can hold so many addresses:
+// the new are written before the old are removed. Zero is the usual size, below
+// which a small limit saves nothing.
+func grantsFor(perPod int) uint32 {
+	if perPod <= grants.DefaultPerPod {
+		return 0
+	}
+	return uint32(perPod + perPod/4)
+}
+
+func parseNAT64(all []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, s := range all {
+		p, err := convert.NAT64(strings.TrimSpace(s))
+		if err != nil {
+			return nil, err
+		}
+		prefixes = append(prefixes, p)
+	}
+	return prefixes, nil
 }
 
 func parseAddresses(all []string) ([]netip.Addr, error) {

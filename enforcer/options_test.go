@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +12,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/nameward/nameward/enforcer/datapath"
+	"github.com/nameward/nameward/enforcer/grants"
+	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
@@ -44,6 +49,9 @@ func TestCommandLineMistakes(t *testing.T) {
 		{"a certificate that is none", "--manifests DIR --tls-cert FILE --tls-key FILE --tls-ca FILE", "--tls-cert, --tls-key, --tls-ca: load certificate"},
 		{"an address that is none", "--manifests DIR --cluster-dns kube-dns", `--cluster-dns: "kube-dns": want an IP address`},
 		{"a CIDR that is none", "--manifests DIR --guard-allow 10.0.0.1", `--guard-allow: "10.0.0.1": want a CIDR`},
+		{"a NAT64 prefix of no layout", "--manifests DIR --nat64 64:ff9b::/95", `--nat64: "64:ff9b::/95" is no NAT64 prefix; write an IPv6 one of length 32`},
+		{"no address for a name", "--manifests DIR --addresses-per-name 0", "--addresses-per-name: 0 is out of range, want 1 to 100000"},
+		{"too many addresses for a pod", "--manifests DIR --addresses-per-pod 100001", "--addresses-per-pod: 100001 is out of range, want 1 to 100000"},
 		{"a negative lifetime", "--manifests DIR --min-ttl -1s", "--min-ttl: -1s: want 0s to 24h"},
 		{"a number as lifetime", "--manifests DIR --grace 60", `invalid argument "60" for "--grace"`},
 		{"a relative pin directory", "--manifests DIR --pin bpf", `--pin: "bpf": want an absolute directory`},
@@ -73,10 +81,41 @@ func TestCommandLineMistakes(t *testing.T) {
 func TestModeIsSetByFlag(t *testing.T) {
 	for flag, want := range map[string]convert.Mode{"audit": convert.ModeAudit, "enforce": convert.ModeEnforce} {
 		var out, errs bytes.Buffer
-		o := options{manifests: t.TempDir(), pin: "/pin", node: "n", verdict: "deny", mode: flag, logFormat: "text", logLevel: "info", connections: 64}
+		o := options{manifests: t.TempDir(), pin: "/pin", node: "n", verdict: "deny", mode: flag, logFormat: "text", logLevel: "info", connections: 64, perName: 1, perPod: 1}
 		c, err := o.config(testEnv(&out, &errs))
 		if got := c.settings().Mode; err != nil || got != want {
 			t.Errorf("--mode %s: got %v and %v, want %v", flag, got, err, want)
+		}
+	}
+}
+
+// N10, N15: flags about what names may lead to reach the Book, where the
+// manifests say nothing, and the limit of a pod its table in the kernel.
+func TestGuardAndLimitsAreSetByFlag(t *testing.T) {
+	var out, errs bytes.Buffer
+	var o options
+	flags := pflag.NewFlagSet("enforcer", pflag.ContinueOnError)
+	o.register(flags)
+	args := strings.Fields("--node n --guard-in-cluster --nat64 2001:db8:64::/96 --guard-allow 10.0.0.0/8 --addresses-per-name 4000 --addresses-per-pod 20000 --manifests")
+	if err := flags.Parse(append(args, t.TempDir())); err != nil {
+		t.Fatal(err)
+	}
+	c, err := o.config(testEnv(&out, &errs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := netip.MustParseAddr("203.0.113.7")
+	world := &policy.World{Pods: []*policy.Pod{{Addresses: []netip.Addr{pod}}}, LocalAddresses: []netip.Addr{netip.MustParseAddr("203.0.113.8")}}
+	s := bookSettings(c.settings(), world)
+	if s.PerName != 4000 || s.PerPod != 20000 || grantsFor(c.perPod) <= 20000 || grantsFor(grants.DefaultPerPod) != 0 {
+		t.Errorf("limits: got %d and %d, and tables of %d", s.PerName, s.PerPod, grantsFor(c.perPod))
+	}
+	for text, want := range map[string]bool{
+		"203.0.113.7": true, "203.0.113.8": false, "10.0.0.1": true, "192.168.0.1": false,
+		"2001:db8:64::198.51.100.7": true, "2001:db8:64::192.168.0.1": false,
+	} {
+		if refusal, refused := s.Guard.Check(netip.MustParseAddr(text)); refused == want {
+			t.Errorf("%s: got %v, want it allowed: %v", text, refusal, want)
 		}
 	}
 }

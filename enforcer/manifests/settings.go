@@ -37,9 +37,10 @@ type Settings struct {
 	GuardInCluster bool
 	// NAT64 are the translation prefixes in use (N10).
 	NAT64 []netip.Prefix
-	// AddressesPerName is how many addresses of one name a pod can hold (N15);
-	// zero means what package grants has for it.
-	AddressesPerName int
+	// AddressesPerName and AddressesPerPod are how many addresses a pod can
+	// hold, of one name and of all (N15); zero means what package grants has
+	// for it. The latter is the flag's alone, since tables are sized by it.
+	AddressesPerName, AddressesPerPod int
 }
 
 // overrides are the settings that are set; nil means "as it is".
