@@ -68,6 +68,8 @@ type judgement struct {
 	// Lockdown is set where the pod may not even ask for the name (N9), unless
 	// it is in one of the cluster's own zones, which CoreDNS knows.
 	Lockdown *lockdown `json:"lockdown,omitempty"`
+	// Terms are what policies say of the addresses learnt under some of them.
+	Terms []patternTerms `json:"terms,omitempty"`
 }
 
 // lockdown is what keeps a pod from asking for a name.

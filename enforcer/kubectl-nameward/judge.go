@@ -39,6 +39,7 @@ func (c *cluster) judge(f policy.Flow, peer string) (judgement, error) {
 	if len(f.Names) > 0 {
 		j.Patterns = &q.patterns
 		j.Lockdown = c.lockdown(q)
+		j.Terms = termsOf(v.tables.Endpoints[q.pod], q.patterns)
 	}
 	return j, nil
 }

@@ -129,6 +129,9 @@ func (g *group) text() string {
 	if g.Lockdown != nil {
 		line("lockdown", g.Lockdown.told())
 	}
+	for _, t := range g.Terms {
+		line("terms", t.text())
+	}
 	line("why", g.Why)
 	if g.WouldDeny != nil {
 		line("audit", "would be denied (audit): "+g.WouldDeny.told())

@@ -43,6 +43,7 @@ func newPolicy(o metav1.Object, unknown []string) *Policy {
 	case *policyv1alpha2.ClusterNetworkPolicy:
 		p, _ = convert.ClusterNetworkPolicy(o, unknown...)
 	}
+	convert.Annotations(&metav1.ObjectMeta{Annotations: o.GetAnnotations()}, &p)
 	onTrial := p
 	onTrial.Audit = true
 	return &Policy{o, unknown, &p, &onTrial}

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
 // kind is one of the four kinds of policy objects, of five sources: the AWS
@@ -61,6 +62,7 @@ func (p *Policy) redraw(t *rapid.T) *Policy {
 func drawObject(t *rapid.T, k kind, meta metav1.ObjectMeta) *Policy {
 	var unknown []string
 	drawMode(t, &meta)
+	drawTerms(t, &meta)
 	switch k {
 	case kindNetwork:
 		o := drawNetwork(t, meta, &unknown)
@@ -74,6 +76,29 @@ func drawObject(t *rapid.T, k kind, meta metav1.ObjectMeta) *Policy {
 	}
 	o := drawUpstream(t, meta, &unknown)
 	return newPolicy(o, unknown)
+}
+
+// drawTerms has some policies say what holds for the addresses of their names
+// (N5, N10), some of them nothing that can be read. Verdicts do not depend on
+// it, since lessons say what has been learnt.
+func drawTerms(t *rapid.T, meta *metav1.ObjectMeta) {
+	for _, a := range []struct {
+		key    string
+		values []string
+	}{
+		{convert.MinTTLAnnotation, []string{"", "", "", "", "1s", "never"}},
+		{convert.GraceAnnotation, []string{"", "", "", "", "1h", "-1s"}},
+		{convert.AllowPrivateAnnotation, []string{"", "", "", "", "true", "10.0.0.0/8, fd00::/8", "10.0.0.0"}},
+	} {
+		value := pick(t, a.key, a.values)
+		if value == "" {
+			continue
+		}
+		if meta.Annotations == nil {
+			meta.Annotations = map[string]string{}
+		}
+		meta.Annotations[a.key] = value
+	}
 }
 
 // drawUnknown has some peers and ports carry a field of a newer API (P15).
