@@ -13,18 +13,19 @@ import (
 	"github.com/nameward/nameward/hack/demo/scene"
 )
 
-// asker asks one DNS server from one network namespace, over one socket, so
+// asker asks one DNS server over UDP or TCP from one network namespace, over one socket, so
 // that what is timed is the server and not the making of sockets. It has one
 // user at a time.
 type asker struct {
-	conn net.Conn
+	conn *dns.Conn
 	buf  [dns.MaxMsgSize]byte
 }
 
-func newAsker(in *scene.Netspace, server netip.AddrPort) (a *asker, err error) {
+func newAsker(in *scene.Netspace, network string, server netip.AddrPort) (a *asker, err error) {
 	a = new(asker)
 	err = in.Do(func() error {
-		a.conn, err = net.Dial("udp", server.String())
+		conn, err := net.Dial(network, server.String())
+		a.conn = &dns.Conn{Conn: conn, UDPSize: dns.MaxMsgSize}
 		return err
 	})
 	return a, err

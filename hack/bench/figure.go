@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -18,8 +19,11 @@ const (
 	addedMicroseconds
 	allocations
 	megabytes
+	addedAllocations // of one answer, on top of the baseline
 	ratio
+	share // of a core
 	queriesPerSecond
+	addressesPerSecond
 	elapsed // nanoseconds, written in the unit that suits them
 )
 
@@ -33,11 +37,17 @@ func (u unit) write(v float64) string {
 	case microseconds:
 		return grouped(v) + " µs"
 	case addedMicroseconds:
-		return signed(v) + " µs"
+		return fewDigits(v) + " µs"
 	case allocations:
 		return grouped(v) + " allocs"
 	case megabytes:
 		return grouped(v) + " MB"
+	case addedAllocations:
+		return fmt.Sprintf("%+.2f allocs", v)
+	case share:
+		return fmt.Sprintf("%.1f %%", 100*v)
+	case addressesPerSecond:
+		return grouped(v) + " /s"
 	case ratio:
 		return fmt.Sprintf("%.3f", v)
 	case queriesPerSecond:
@@ -130,6 +140,14 @@ func grouped(v float64) string {
 		digits = digits[:at] + "," + digits[at:]
 	}
 	return sign + digits
+}
+
+// fewDigits writes a signed number, with decimals where it is small.
+func fewDigits(v float64) string {
+	if math.Abs(v) < 10 && v != math.Trunc(v) {
+		return fmt.Sprintf("%+.2f", v)
+	}
+	return signed(v)
 }
 
 func signed(v float64) string {

@@ -12,7 +12,7 @@ import (
 	"github.com/nameward/nameward/hack/demo/scene"
 )
 
-// nameRule lets pod crawler, and no other, reach what a wildcard names.
+// nameRule lets the crawlers, and no other pod, reach what two wildcards name.
 const nameRule = `apiVersion: networking.k8s.aws/v1alpha1
 kind: ApplicationNetworkPolicy
 metadata:
@@ -28,6 +28,7 @@ spec:
     - to:
         - domainNames:
             - "*.race.example.net"
+            - "*.load.example.net"
       ports:
         - protocol: TCP
           port: 80
@@ -38,24 +39,47 @@ const lookups, warmUp = 2000, 200
 
 // firstAnswers measures what it costs a pod with name rules that its answers
 // wait for the enforcer, against a pod of the same node without any.
-func firstAnswers(ctx context.Context, t *table, s *scene.Scene, folder string, b product.Binaries) (err error) {
+func firstAnswers(ctx context.Context, t *table, s *stage) error {
 	t.progress("first answers: starting CoreDNS and the enforcer")
-	p, err := product.New(s, folder, b)
+	p, err := s.product("first", loadZone, map[string]string{"bench.yaml": nameRule})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	// Name rules for one pod, and nothing in any other's way.
-	if err := errors.Join(p.SetDefault("Allow"), p.Apply("bench.yaml", []byte(nameRule))); err != nil {
-		return err
+	err = func() error {
+		if err := p.Start(ctx); err != nil {
+			return err
+		}
+		if err := compete(ctx, t, s.scene); err != nil {
+			return err
+		}
+		return underLoad(ctx, t, s.scene)
+	}()
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, p.Tails())
 	}
-	if err := p.Start(ctx); err != nil {
-		return because(ctx, err)
+	return errors.Join(err, p.Close())
+}
+
+// product prepares CoreDNS and the enforcer, with name rules for some pods and
+// nothing in any other's way.
+func (s *stage) product(name, zones string, manifests map[string]string) (*product.Product, error) {
+	folder, err := s.room(name)
+	if err != nil {
+		return nil, err
 	}
-	if err := compete(ctx, t, s); err != nil {
-		return because(ctx, fmt.Errorf("%w\n%s", err, p.Tails()))
+	p, err := product.New(s.scene, folder, s.binaries)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	p.Zones = zones
+	err = p.SetDefault("Allow")
+	for file, text := range manifests {
+		err = errors.Join(err, p.Apply(file, []byte(text)))
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
 }
 
 // compete lets both pods ask and reports how long they waited.
@@ -90,7 +114,7 @@ func compete(ctx context.Context, t *table, s *scene.Scene) error {
 
 // reportFirst prints both samples, in microseconds.
 func reportFirst(t *table, plain, held []float64) {
-	const bound = 300
+	const bound = 150
 	t.section("First answers on the same node",
 		fmt.Sprintf("from question to answer, forwarded; medians of %s names for either pod, in turn, each asked for once; all of the second pod's were held", grouped(float64(len(held)))))
 	for _, row := range []struct {
@@ -115,10 +139,10 @@ func newRivals(ctx context.Context, s *scene.Scene) (*rivals, error) {
 	server := netip.AddrPortFrom(scene.ClusterDNS.V4, dnsPort)
 	r := &rivals{metrics: metricsClient(s.Node)}
 	var err error
-	if r.plain, err = newAsker(s.Pods.Guest.Netspace(), server); err != nil {
+	if r.plain, err = newAsker(s.Pods.Guest.Netspace(), "udp", server); err != nil {
 		return nil, err
 	}
-	if r.named, err = newAsker(s.Pods.Crawler.Netspace(), server); err != nil {
+	if r.named, err = newAsker(s.Pods.Crawler.Netspace(), "udp", server); err != nil {
 		r.plain.conn.Close()
 		return nil, err
 	}

@@ -22,19 +22,29 @@ import (
 	"github.com/nameward/nameward/hack/demo/scene"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == swarmCommand {
+		os.Exit(runSwarm(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
-// limit is how long a run may take at the very most, Ctrl-C aside.
-const limit = 5 * time.Minute
+// order is what a run is asked for.
+type order struct {
+	binaries product.Binaries
+	sections []section
+	// limit is how long the run may take at the very most, Ctrl-C aside.
+	limit time.Duration
+}
 
 // run returns the exit status: 0 if everything was measured, whatever came out.
 func run(args []string, stdout *os.File, stderr io.Writer) int {
-	binaries, err := parse(args, stderr)
+	o, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	if err == nil {
-		err = ready(binaries)
+		err = ready(o.binaries)
 	}
 	if err == nil {
 		err = scene.HideMounts()
@@ -46,27 +56,35 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	t := &table{out: stdout, terminal: term.IsTerminal(int(stdout.Fd()))}
-	if err := perform(ctx, t, binaries); err != nil {
+	if err := perform(ctx, t, o); err != nil {
 		t.clear()
 		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	if t.unmeasured > 0 {
 		return 1
 	}
 	return 0
 }
 
-func parse(args []string, stderr io.Writer) (product.Binaries, error) {
-	var b product.Binaries
+func parse(args []string, stderr io.Writer) (o order, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&b.CoreDNS, "coredns", "", "`path` of CoreDNS, built from ./plugin/coredns")
-	flags.StringVar(&b.Enforcer, "enforcer", "", "`path` of the enforcer, built from ./enforcer")
+	flags.StringVar(&o.binaries.CoreDNS, "coredns", "", "`path` of CoreDNS, built from ./plugin/coredns")
+	flags.StringVar(&o.binaries.Enforcer, "enforcer", "", "`path` of the enforcer, built from ./enforcer")
+	only := flags.String("only", "", "`sections` to measure, separated by commas: "+sectionNames()+" (default all)")
+	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "how long the run may take")
 	if err := flags.Parse(args); err != nil {
-		return b, err
+		return o, err
 	}
 	if flags.NArg() > 0 {
-		return b, fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
+		return o, fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
 	}
-	return b, nil
+	if o.limit <= 0 {
+		return o, fmt.Errorf("-limit is %s; want a time above 0, such as 4m", o.limit)
+	}
+	o.sections, err = chooseSections(*only)
+	return o, err
 }
 
 // ready says in one sentence what the machine lacks.
@@ -84,26 +102,17 @@ func ready(b product.Binaries) error {
 
 // perform measures section by section. What was measured before an error is
 // on the screen by then.
-func perform(ctx context.Context, t *table, b product.Binaries) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+func perform(ctx context.Context, t *table, o order) error {
+	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
 	began := time.Now()
 	t.heading(machine())
-	if err := measure(ctx, t, b); err != nil {
+	if err := measure(ctx, t, o); err != nil {
 		return err
 	}
 	t.note("took %s", time.Since(began).Round(time.Second))
 	t.summary()
 	return nil
-}
-
-func measure(ctx context.Context, t *table, b product.Binaries) error {
-	for _, section := range []func(context.Context, *table) error{kernel, matching, compiler, podElsewhere} {
-		if err := section(ctx, t); err != nil {
-			return because(ctx, err)
-		}
-	}
-	return onStage(ctx, t, b)
 }
 
 // because says why measuring ended early: programs that were told to end
@@ -113,7 +122,7 @@ func because(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("not done after %s: %w", limit, err)
+		return fmt.Errorf("not done in the time that the run may take: %w", err)
 	case ctx.Err() != nil:
 		return errInterrupted
 	default:

@@ -45,17 +45,22 @@ func (r *rivals) watched(ctx context.Context) error {
 }
 
 func (r *rivals) metric(ctx context.Context, name string) (float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, metricsPage, nil)
+	return readMetric(ctx, r.metrics, metricsPage, name)
+}
+
+// readMetric sums up one metric of a page.
+func readMetric(ctx context.Context, web *http.Client, page, name string) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return 0, err
 	}
-	response, err := r.metrics.Do(request)
+	response, err := web.Do(request)
 	if err != nil {
-		return 0, fmt.Errorf("read CoreDNS's metrics: %w", err)
+		return 0, fmt.Errorf("read metrics: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("read CoreDNS's metrics: %s", response.Status)
+		return 0, fmt.Errorf("read metrics: %s", response.Status)
 	}
 	return sumMetric(response.Body, name)
 }

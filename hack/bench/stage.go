@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,28 +9,36 @@ import (
 	"github.com/nameward/nameward/hack/demo/scene"
 )
 
-// onStage measures what needs running programs, on a node of network
-// namespaces, and takes the node away.
-func onStage(ctx context.Context, t *table, b product.Binaries) (err error) {
+// stage is where running programs are measured: a node of network namespaces,
+// which is taken away at the end.
+type stage struct {
+	scene    *scene.Scene
+	node     *scene.Netspace
+	binaries product.Binaries
+	// folder holds the run's files.
+	folder string
+}
+
+func newStage(t *table, b product.Binaries) (_ *stage, err error) {
 	t.progress("building the scene")
 	folder, err := os.MkdirTemp(scene.Private, "nameward-")
 	if err != nil {
-		return fmt.Errorf("create the run's folder: %w", err)
+		return nil, fmt.Errorf("create the run's folder: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	s, err := scene.New(fmt.Sprintf("nwbench%d", os.Getpid()))
 	if err != nil {
-		return err
+		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := throughput(ctx, t, &stage{node: s.Node, folder: folder, coredns: b.CoreDNS}); err != nil {
-		return because(ctx, err)
-	}
-	return firstAnswers(ctx, t, s, folder, b)
+	return &stage{scene: s, node: s.Node, binaries: b, folder: folder}, nil
 }
 
-// stage is where CoreDNS is measured without an enforcer.
-type stage struct {
-	node            *scene.Netspace
-	folder, coredns string
+func (s *stage) close() error { return errors.Join(s.scene.Close(), os.RemoveAll(s.folder)) }
+
+// room makes a folder of a section's own.
+func (s *stage) room(name string) (string, error) {
+	folder, err := os.MkdirTemp(s.folder, name+"-")
+	if err != nil {
+		return "", fmt.Errorf("create a section's folder: %w", err)
+	}
+	return folder, nil
 }

@@ -14,6 +14,8 @@ type table struct {
 	terminal bool
 
 	goals, reached int
+	// unmeasured counts the sections that ended in an error.
+	unmeasured int
 }
 
 // Column widths; a longer cell pushes the rest of its row to the right.
@@ -47,6 +49,13 @@ func (t *table) figure(f figure) {
 	fmt.Fprintf(t.out, "  %s\n", row(f.name, f.unit.write(f.value), f.goal.write(f.unit), f.reached(), f.beside))
 }
 
+// missing says that a section, or what was left of it, could not be measured.
+func (t *table) missing(name string, err error) {
+	t.clear()
+	t.unmeasured++
+	fmt.Fprintf(t.out, "\n%s: not measured: %v\n", name, err)
+}
+
 // note says something about the whole run.
 func (t *table) note(format string, args ...any) {
 	t.clear()
@@ -69,7 +78,11 @@ func (t *table) clear() {
 // summary prints the score, always the last line of a complete run.
 func (t *table) summary() {
 	t.clear()
-	fmt.Fprintf(t.out, "%d of %d figures reached\n", t.reached, t.goals)
+	left := ""
+	if t.unmeasured > 0 {
+		left = fmt.Sprintf(", %d sections not measured to their end", t.unmeasured)
+	}
+	fmt.Fprintf(t.out, "%d of %d figures reached%s\n", t.reached, t.goals, left)
 }
 
 func row(name, got, goal, reached, beside string) string {

@@ -4,123 +4,171 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"time"
-)
 
-// workload is what one client asks for, over and over.
-type workload struct {
-	says  string
-	names int
-}
+	"github.com/nameward/nameward/plugin/stream"
+)
 
 // The plugin's journal holds 256 names of a client by default. Pods ask for
 // fewer; a client that asks for more makes it forget and write at each answer.
-var workloads = []workload{
-	{"one client, 200 names", 200},
-	{"one client, 2,000 names", 2000},
-}
-
 const (
-	pairs = 20
-	// roundTime is how long dnsperf loads one server before it is the other's
-	// turn: as short as dnsperf can, so that both meet the same disturbances.
-	roundTime = time.Second
-	// share is what should be left of the throughput.
-	share = 0.97
+	fewNames, manyNames   = 200, 2000
+	fewRounds, manyRounds = 16, 12
+	// strangers are the clients that an enforcer watches beside the one that asks.
+	strangers = 1000
 )
 
-// throughput compares CoreDNS with the plugin, nobody subscribed, to the same
-// program without the directive.
+// pledge is what a server with the directive should keep of the one without.
+type pledge struct {
+	share     goal // of its throughput
+	cpu       goal // microseconds added to an answer
+	allocated goal // objects added to an answer
+}
+
+// A pool that the collector has emptied is filled again: less than one object
+// in twenty answers is none of the plugin's.
+var (
+	unwatchedPledge    = pledge{share: atLeast(0.98), allocated: atMost(0.05)}
+	acknowledgedPledge = pledge{share: atLeast(0.95), cpu: atMost(2)}
+)
+
+// throughput compares CoreDNS with the plugin to the same program without the
+// directive, for a client that nobody watches and for one whose answers are all
+// acknowledged.
 func throughput(ctx context.Context, t *table, s *stage) error {
-	t.section("DNS throughput: a cached zone, the plugin in the Corefile and nobody subscribed",
-		fmt.Sprintf("dnsperf, %d pairs of rounds of %s; medians of rounds, ratio: median of the pairs' ratios; journal of 256 names a client", pairs, roundTime))
-	for _, w := range workloads {
-		d, err := s.duel(ctx, t, w)
+	t.section("DNS throughput: a cached zone, one client, the directive and none",
+		fmt.Sprintf("dnsperf, rounds of %s in turn; medians of rounds, ratio: median of the rounds' ratios; CPU time and allocations of the process; journal of 256 names a client", roundTime))
+	if err := s.fewNames(ctx, t); err != nil {
+		return err
+	}
+	return s.manyNames(ctx, t)
+}
+
+// fewNames has all the ways to be in the way of a client.
+func (s *stage) fewNames(ctx context.Context, t *table) error {
+	folder, err := s.room("throughput")
+	if err != nil {
+		return err
+	}
+	zoneFile, queries, err := writeZone(folder, fewNames)
+	if err != nil {
+		return err
+	}
+	var servers []*server
+	defer func() {
+		for _, v := range servers {
+			v.stop()
+		}
+	}()
+	for i, says := range []string{"without the directive", "nobody subscribed", "an enforcer that watches 1,000 others", "an enforcer that has acknowledged all"} {
+		lines := ""
+		if i > 0 {
+			lines = directive("listen unix://" + socketOf(folder, i))
+		}
+		v, err := s.serve(ctx, folder, says, uint16(5301+i), zoneFile, lines)
 		if err != nil {
 			return err
 		}
-		d.report(t, w)
+		servers = append(servers, v)
+	}
+	others, err := watch(ctx, socketOf(folder, 2), otherClients())
+	if err != nil {
+		return err
+	}
+	defer others.close()
+	own, err := watch(ctx, socketOf(folder, 3), []*stream.Watch{{
+		Addresses: [][]byte{{127, 0, 0, 1}}, Patterns: append(somePatterns(9), zoneName(0), "*."+zone)}})
+	if err != nil {
+		return err
+	}
+	defer own.close()
+	if err := servers[2].awaitMetric(ctx, watchedMetric, strangers); err != nil {
+		return err
+	}
+	if err := servers[3].awaitMetric(ctx, watchedMetric, 1); err != nil {
+		return err
+	}
+	c := newContest(servers...)
+	err = c.run(ctx, s, queries, fewRounds, func(i int) { t.progress("throughput: %d names, round %d of %d", fewNames, i, fewRounds) })
+	if err != nil {
+		return err
+	}
+	if held := c.entrants[3].held; held > 0 {
+		return fmt.Errorf("%.0f of %d answers were held, so that the figures say nothing about acknowledged ones", held, c.entrants[3].answered)
+	}
+	if got := own.learned.Load(); got < fewNames {
+		return fmt.Errorf("the enforcer learnt %d names of %d, so that the figures say nothing about acknowledged ones", got, fewNames)
+	}
+	baseline := c.entrants[0]
+	t.figure(figure{name: "200 names, " + baseline.says, value: median(baseline.rates), unit: queriesPerSecond,
+		beside: fmt.Sprintf("%.2f µs and %.2f allocations an answer", baseline.perAnswer(), baseline.allocations())})
+	for i, e := range c.entrants[1:] {
+		p := unwatchedPledge
+		if i == 2 {
+			p = acknowledgedPledge
+		}
+		e.report(t, baseline, p)
 	}
 	return nil
 }
 
-func (d duel) report(t *table, w workload) {
-	t.figure(figure{name: w.says + ", without the directive", value: median(d.without), unit: queriesPerSecond})
-	t.figure(figure{name: "  with it", value: median(d.with), unit: queriesPerSecond})
-	ratios := d.ratios()
-	t.figure(figure{name: "  with ÷ without", value: median(ratios), unit: ratio, goal: atLeast(share),
-		beside: fmt.Sprintf("pairs from %.3f to %.3f; %d answers lost", quantile(ratios, 0), quantile(ratios, 1), d.lost)})
-	t.figure(figure{name: "  CPU time for an answer, without ÷ with", value: d.cpuWithout / d.cpuWith, unit: ratio,
-		beside: fmt.Sprintf("%.1f and %.1f µs", d.cpuWithout, d.cpuWith)})
-}
-
-// duel is what came of one workload: queries per second, round by round.
-type duel struct {
-	without, with []float64
-	// CPU time for each answer, in microseconds, over all rounds.
-	cpuWithout, cpuWith float64
-	lost                int
-}
-
-func (d duel) ratios() []float64 {
-	ratios := make([]float64, len(d.with))
-	for i := range ratios {
-		ratios[i] = d.with[i] / d.without[i]
-	}
-	return ratios
-}
-
-// duel starts both servers and loads them in turn.
-func (s *stage) duel(ctx context.Context, t *table, w workload) (d duel, err error) {
-	zoneFile, queries, err := s.writeZone(w.names)
+// manyNames is the journal's worst: every answer writes.
+func (s *stage) manyNames(ctx context.Context, t *table) error {
+	folder, err := s.room("throughput")
 	if err != nil {
-		return d, err
+		return err
 	}
-	without, err := s.serve(ctx, "without", 5301, zoneFile, "")
+	zoneFile, queries, err := writeZone(folder, manyNames)
 	if err != nil {
-		return d, err
+		return err
 	}
-	defer func() { d.cpuWithout = perAnswer(without.stop(), without.answered); d.lost += without.lost }()
-	socket := filepath.Join(s.folder, "idle.sock")
-	with, err := s.serve(ctx, "with", 5302, zoneFile, fmt.Sprintf("nameward {\n        listen unix://%s\n    }", socket))
+	without, err := s.serve(ctx, folder, "without the directive", 5301, zoneFile, "")
 	if err != nil {
-		return d, err
+		return err
 	}
-	defer func() { d.cpuWith = perAnswer(with.stop(), with.answered); d.lost += with.lost }()
-	// Once uncounted, to fill the caches.
-	for i := range 1 + pairs {
-		t.progress("throughput: %s, pair %d of %d", w.says, i, pairs)
-		a, b, err := s.round(ctx, i, without, with, queries)
-		if err != nil {
-			return d, err
-		}
-		if i > 0 {
-			d.without, d.with = append(d.without, a), append(d.with, b)
-		}
+	defer without.stop()
+	with, err := s.serve(ctx, folder, "nobody subscribed", 5302, zoneFile, directive("listen unix://"+socketOf(folder, 1)))
+	if err != nil {
+		return err
 	}
-	return d, nil
+	defer with.stop()
+	c := newContest(without, with)
+	err = c.run(ctx, s, queries, manyRounds, func(i int) { t.progress("throughput: %d names, round %d of %d", manyNames, i, manyRounds) })
+	if err != nil {
+		return err
+	}
+	baseline := c.entrants[0]
+	t.figure(figure{name: "2,000 names, " + baseline.says, value: median(baseline.rates), unit: queriesPerSecond,
+		beside: fmt.Sprintf("%.2f µs and %.2f allocations an answer", baseline.perAnswer(), baseline.allocations())})
+	c.entrants[1].report(t, baseline, unwatchedPledge)
+	return nil
 }
 
-func perAnswer(cpu time.Duration, answers int) float64 {
-	return float64(cpu.Nanoseconds()) / 1e3 / float64(answers)
+// report prints the server beside its baseline.
+func (e *entrant) report(t *table, baseline *entrant, p pledge) {
+	ratios := e.ratios(baseline)
+	t.figure(figure{name: "  " + e.says, value: median(e.rates), unit: queriesPerSecond})
+	t.figure(figure{name: "    throughput, with ÷ without", value: median(ratios), unit: ratio, goal: p.share,
+		beside: fmt.Sprintf("rounds from %.3f to %.3f; %d answers lost", quantile(ratios, 0), quantile(ratios, 1), e.lost)})
+	t.figure(figure{name: "    CPU time added to an answer", value: e.perAnswer() - baseline.perAnswer(), unit: addedMicroseconds, goal: p.cpu,
+		beside: fmt.Sprintf("%.2f µs", e.perAnswer())})
+	t.figure(figure{name: "    allocations added to an answer", value: e.allocations() - baseline.allocations(), unit: addedAllocations, goal: p.allocated})
 }
 
-// round loads both servers, in an order that changes from round to round, so
-// that neither profits from what the machine does meanwhile.
-func (s *stage) round(ctx context.Context, nth int, without, with *server, queries string) (a, b float64, err error) {
-	order := []*server{without, with}
-	if nth%2 == 1 {
-		order = []*server{with, without}
+func socketOf(folder string, i int) string { return filepath.Join(folder, fmt.Sprintf("%d.sock", i)) }
+
+// somePatterns are names that nobody asks for.
+func somePatterns(count int) []string {
+	patterns := make([]string, count)
+	for i := range patterns {
+		patterns[i] = fmt.Sprintf("service%d.example.org", i)
 	}
-	rates := map[*server]float64{}
-	for _, v := range order {
-		l, err := s.perf(ctx, v.at, queries, roundTime)
-		if err != nil {
-			return 0, 0, err
-		}
-		v.answered += l.completed
-		v.lost += l.lost
-		rates[v] = l.perSecond
+	return patterns
+}
+
+func otherClients() []*stream.Watch {
+	watches := make([]*stream.Watch, strangers)
+	for i := range watches {
+		watches[i] = &stream.Watch{Addresses: [][]byte{{10, 1, byte(i >> 8), byte(i)}}, Patterns: append(somePatterns(10), "*."+zone)}
 	}
-	return rates[without], rates[with], nil
+	return watches
 }

@@ -51,6 +51,9 @@ type Product struct {
 	// folder holds the Corefiles, the manifests, the logs and a BPF file
 	// system of this run's own.
 	folder string
+	// Zones are more lines for the server blocks of both CoreDNS: zones that
+	// they answer, or ask of others. To be set before Start.
+	Zones string
 
 	coredns, hasty, enforcer *Process
 	// others were started by Serve.
@@ -147,10 +150,10 @@ func (p *Product) startCoreDNS(name string, addresses scene.Dual, hold string, n
         # The plugin's floor of 5 seconds would hide the expiry of short names.
         success 9984 30 0
     }
-    forward . %[11]s
+%[12]s    forward . %[11]s
 }
 `, addresses.V4, addresses.V6, p.Socket(name), hold, ready, 8080+nth, 9153+nth,
-		scene.BackendService.V4, scene.BackendService.V6, scene.Backend.Name, scene.Authority.V4)
+		scene.BackendService.V4, scene.BackendService.V6, scene.Backend.Name, scene.Authority.V4, p.Zones)
 	if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
 		return nil, fmt.Errorf("write Corefile: %w", err)
 	}
@@ -269,3 +272,6 @@ func UnmountBPF(at string) error {
 }
 
 func (p *Product) log(of string) string { return filepath.Join(p.folder, of+".log") }
+
+// EnforcerPID is the process that Start or StartEnforcer started.
+func (p *Product) EnforcerPID() int { return p.enforcer.cmd.Process.Pid }
