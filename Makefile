@@ -22,9 +22,14 @@ test: ## run all tests; without root, those that need it are skipped and named
 	go tool gotestsum --format pkgname --post-run-command hack/test-summary -- -tags $(TAGS) -timeout 20m $(ARGS) ./...
 
 .PHONY: bench
-bench: build ## measure, each figure against its baseline in the same run (root)
+bench: build ## measure verdicts and policies, each figure against its baseline in the same run (root)
 	go build -trimpath -o bin/bench ./hack/bench
-	bin/bench -coredns bin/coredns -enforcer bin/enforcer $(ARGS)
+	bin/bench -coredns bin/coredns -enforcer bin/enforcer -only kernel,names,compiler $(ARGS)
+
+.PHONY: bench-dns
+bench-dns: build ## measure the DNS side: throughput, holds, learning, 5,000 enforcers, growth (root, dnsperf)
+	go build -trimpath -o bin/bench ./hack/bench
+	bin/bench -coredns bin/coredns -enforcer bin/enforcer -limit 4m -only throughput,first,learning,sessions,growth $(ARGS)
 
 BUDGET ?= 60s
 .PHONY: prove

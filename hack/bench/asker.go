@@ -31,6 +31,18 @@ func newAsker(in *scene.Netspace, network string, server netip.AddrPort) (a *ask
 	return a, err
 }
 
+// askFrom asks once from an address of this thread's network namespace.
+func askFrom(from netip.Addr, server netip.AddrPort, name string) error {
+	conn, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), net.UDPAddrFromAddrPort(server))
+	if err != nil {
+		return fmt.Errorf("ask from %s: %w", from, err)
+	}
+	defer conn.Close()
+	a := asker{conn: &dns.Conn{Conn: conn, UDPSize: dns.MaxMsgSize}}
+	_, err = a.ask(name)
+	return err
+}
+
 // answerPatience is far beyond any hold that CoreDNS is configured with.
 const answerPatience = 2 * time.Second
 

@@ -18,6 +18,7 @@ const (
 	microseconds
 	addedMicroseconds
 	allocations
+	kilobytesUnit
 	megabytes
 	addedAllocations // of one answer, on top of the baseline
 	ratio
@@ -40,6 +41,8 @@ func (u unit) write(v float64) string {
 		return fewDigits(v) + " µs"
 	case allocations:
 		return grouped(v) + " allocs"
+	case kilobytesUnit:
+		return grouped(v) + " kB"
 	case megabytes:
 		return grouped(v) + " MB"
 	case addedAllocations:
@@ -131,6 +134,9 @@ func (f figure) reached() string {
 
 // grouped writes a number without decimals, thousands apart.
 func grouped(v float64) string {
+	if math.IsInf(v, 1) {
+		return "∞"
+	}
 	digits := strconv.FormatFloat(v, 'f', 0, 64)
 	sign := ""
 	if rest, negative := strings.CutPrefix(digits, "-"); negative {

@@ -90,8 +90,10 @@ type beats struct {
 }
 
 // lost counts the questions without an answer.
-func (b beats) lost() (n int) {
-	for _, took := range b.took {
+func (b beats) lost() int { return infinite(b.took) }
+
+func infinite(sample []float64) (n int) {
+	for _, took := range sample {
 		if math.IsInf(took, 1) {
 			n++
 		}
@@ -108,7 +110,8 @@ func (b beats) between(from, to time.Time) []float64 {
 	return b.took[index(from):max(index(from), index(to))]
 }
 
-// run asks count questions and waits for the answers up to a second longer.
+// run asks count questions, fewer if the context ends, and waits for the
+// answers up to a second longer.
 func (m *metronome) run(ctx context.Context, count int, name func(i int) string) (beats, error) {
 	if count > maxQuestions {
 		return beats{}, fmt.Errorf("%d questions of one run, at most %d have ids of their own", count, maxQuestions)
@@ -136,47 +139,48 @@ func (m *metronome) run(ctx context.Context, count int, name func(i int) string)
 		}
 		readers.Go(func() { b.receive(conn, &arrived, &bad) })
 	}
-	err := m.send(ctx, b, questions)
-	for end := time.Now().Add(time.Second); err == nil && int(arrived.Load()) < count && time.Now().Before(end); {
+	sent, err := m.send(ctx, b, questions)
+	for end := time.Now().Add(time.Second); int(arrived.Load()) < sent && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	for _, conn := range m.conns {
 		_ = conn.SetReadDeadline(time.Now())
 	}
 	readers.Wait()
-	b.bad = int(bad.Load())
+	b.bad, b.took, b.late = int(bad.Load()), b.took[:sent], b.late[:sent]
 	return b, err
 }
 
 // send has a thread of its own, which the kernel wakes without the usual slack
 // of 50 µs, prctl(2). The thread stays: programs were started from it, perhaps,
 // that the kernel ends when it ends.
-func (m *metronome) send(ctx context.Context, b beats, questions [][]byte) error {
-	ended := make(chan error, 1)
+func (m *metronome) send(ctx context.Context, b beats, questions [][]byte) (sent int, err error) {
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 		defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
-		for i, wire := range questions {
-			if ctx.Err() != nil {
-				ended <- ctx.Err()
+		for sent = range questions {
+			if err = ctx.Err(); err != nil {
 				return
 			}
-			due := b.began.Add(time.Duration(i) * b.step)
+			due := b.began.Add(time.Duration(sent) * b.step)
 			for wait := time.Until(due); wait > 0; wait = time.Until(due) {
 				pause := unix.NsecToTimespec(wait.Nanoseconds())
 				_ = unix.Nanosleep(&pause, nil)
 			}
-			b.late[i] = microsecondsOf(time.Since(due))
-			if _, err := m.conns[i%len(m.conns)].Write(wire); err != nil {
-				ended <- fmt.Errorf("ask: %w", err)
+			b.late[sent] = microsecondsOf(time.Since(due))
+			if _, err = m.conns[sent%len(m.conns)].Write(questions[sent]); err != nil {
+				err = fmt.Errorf("ask: %w", err)
 				return
 			}
 		}
-		ended <- nil
+		sent = len(questions)
 	}()
-	return <-ended
+	<-ended
+	return sent, err
 }
 
 func (b beats) receive(conn *net.UDPConn, arrived, bad *atomic.Int64) {

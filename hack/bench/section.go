@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
 )
 
 // section is a group of figures that can be measured alone.
@@ -25,8 +24,8 @@ var sections = []section{
 	{name: "throughput", onStage: throughput},
 	{name: "first", onStage: firstAnswers},
 	{name: "learning", onStage: learning},
-	//{name: "sessions", onStage: sessions},
-	//{name: "growth", onStage: growth},
+	{name: "sessions", onStage: sessions},
+	{name: "growth", onStage: growth},
 }
 
 func sectionNames() string {
@@ -87,4 +86,3 @@ func (p section) run(ctx context.Context, t *table, s *stage) error {
 func compilerAndKernel(ctx context.Context, t *table) error {
 	return errors.Join(compiler(ctx, t), podElsewhere(ctx, t))
 }
-

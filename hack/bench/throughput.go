@@ -12,7 +12,7 @@ import (
 // fewer; a client that asks for more makes it forget and write at each answer.
 const (
 	fewNames, manyNames   = 200, 2000
-	fewRounds, manyRounds = 16, 12
+	fewRounds, manyRounds = 15, 12
 	// strangers are the clients that an enforcer watches beside the one that asks.
 	strangers = 1000
 )
