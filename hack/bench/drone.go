@@ -74,7 +74,7 @@ func newDrone(ctx context.Context, target string, nth, pods int, config *tls.Con
 	conn, err := grpc.NewClient("passthrough:///"+target,
 		grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout}),
-		grpc.WithReadBufferSize(buffer), grpc.WithWriteBufferSize(buffer), grpc.WithSharedWriteBuffer(true))
+		grpc.WithReadBufferSize(buffer), grpc.WithWriteBufferSize(buffer))
 	if err != nil {
 		return nil, fmt.Errorf("dial CoreDNS: %w", err)
 	}

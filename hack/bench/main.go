@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -44,7 +45,7 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 		return 0
 	}
 	if err == nil {
-		err = ready(o.binaries)
+		err = o.ready()
 	}
 	if err == nil {
 		err = scene.HideMounts()
@@ -88,16 +89,19 @@ func parse(args []string, stderr io.Writer) (o order, err error) {
 }
 
 // ready says in one sentence what the machine lacks.
-func ready(b product.Binaries) error {
-	for tool, install := range map[string]string{
-		"dnsperf": "install the package dnsperf",
-		"go":      "put the go command into the PATH",
+func (o order) ready() error {
+	for _, tool := range []struct {
+		name, install string
+		wanted        func(section) bool
+	}{
+		{"dnsperf", "install the package dnsperf", func(s section) bool { return s.onStage != nil }},
+		{"go", "put the go command into the PATH", func(s section) bool { return s.measure != nil }},
 	} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Errorf("%s is not installed; %s", tool, install)
+		if _, err := exec.LookPath(tool.name); err != nil && slices.ContainsFunc(o.sections, tool.wanted) {
+			return fmt.Errorf("%s is not installed; %s", tool.name, tool.install)
 		}
 	}
-	return b.Ready("bench")
+	return o.binaries.Ready("bench")
 }
 
 // perform measures section by section. What was measured before an error is

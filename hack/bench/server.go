@@ -137,3 +137,9 @@ func (v *server) stop() {
 	v.cancel()
 	_ = v.cmd.Wait() // says how it was ended, which is our doing
 }
+
+func stopAll(servers []*server) {
+	for _, v := range servers {
+		v.stop()
+	}
+}

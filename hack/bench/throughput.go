@@ -43,6 +43,20 @@ func throughput(ctx context.Context, t *table, s *stage) error {
 	return s.manyNames(ctx, t)
 }
 
+// neighbours are the servers of the first contest, in this order.
+const (
+	bare = iota
+	unsubscribed
+	foreign
+	acknowledged
+	neighbours
+)
+
+var neighbourSays = [neighbours]string{
+	bare: "without the directive", unsubscribed: "nobody subscribed",
+	foreign: "an enforcer that watches 1,000 others", acknowledged: "an enforcer that has acknowledged all",
+}
+
 // fewNames has all the ways to be in the way of a client.
 func (s *stage) fewNames(ctx context.Context, t *table) error {
 	folder, err := s.room("throughput")
@@ -54,14 +68,10 @@ func (s *stage) fewNames(ctx context.Context, t *table) error {
 		return err
 	}
 	var servers []*server
-	defer func() {
-		for _, v := range servers {
-			v.stop()
-		}
-	}()
-	for i, says := range []string{"without the directive", "nobody subscribed", "an enforcer that watches 1,000 others", "an enforcer that has acknowledged all"} {
+	defer func() { stopAll(servers) }()
+	for i, says := range neighbourSays {
 		lines := ""
-		if i > 0 {
+		if i != bare {
 			lines = directive("listen unix://" + socketOf(folder, i))
 		}
 		v, err := s.serve(ctx, folder, says, uint16(5301+i), zoneFile, lines)
@@ -70,44 +80,39 @@ func (s *stage) fewNames(ctx context.Context, t *table) error {
 		}
 		servers = append(servers, v)
 	}
-	others, err := watch(ctx, socketOf(folder, 2), otherClients())
+	others, err := servers[foreign].watch(ctx, socketOf(folder, foreign), otherClients())
 	if err != nil {
 		return err
 	}
 	defer others.close()
-	own, err := watch(ctx, socketOf(folder, 3), []*stream.Watch{{
+	own, err := servers[acknowledged].watch(ctx, socketOf(folder, acknowledged), []*stream.Watch{{
 		Addresses: [][]byte{{127, 0, 0, 1}}, Patterns: append(somePatterns(9), zoneName(0), "*."+zone)}})
 	if err != nil {
 		return err
 	}
 	defer own.close()
-	if err := servers[2].awaitMetric(ctx, watchedMetric, strangers); err != nil {
-		return err
-	}
-	if err := servers[3].awaitMetric(ctx, watchedMetric, 1); err != nil {
-		return err
-	}
 	c := newContest(servers...)
 	err = c.run(ctx, s, queries, fewRounds, func(i int) { t.progress("throughput: %d names, round %d of %d", fewNames, i, fewRounds) })
 	if err != nil {
 		return err
 	}
-	if held := c.entrants[3].held; held > 0 {
-		return fmt.Errorf("%.0f of %d answers were held, so that the figures say nothing about acknowledged ones", held, c.entrants[3].answered)
+	return c.reportNeighbours(t, own)
+}
+
+// reportNeighbours makes sure that the acknowledged answers were, before it
+// prints anything.
+func (c *contest) reportNeighbours(t *table, own *watcher) error {
+	if e := c.entrants[acknowledged]; e.held > 0 {
+		return fmt.Errorf("%.0f of %d answers were held, so that the figures say nothing about acknowledged ones", e.held, e.answered)
 	}
 	if got := own.learned.Load(); got < fewNames {
 		return fmt.Errorf("the enforcer learnt %d names of %d, so that the figures say nothing about acknowledged ones", got, fewNames)
 	}
-	baseline := c.entrants[0]
-	t.figure(figure{name: "200 names, " + baseline.says, value: median(baseline.rates), unit: queriesPerSecond,
-		beside: fmt.Sprintf("%.2f µs and %.2f allocations an answer", baseline.perAnswer(), baseline.allocations())})
-	for i, e := range c.entrants[1:] {
-		p := unwatchedPledge
-		if i == 2 {
-			p = acknowledgedPledge
-		}
-		e.report(t, baseline, p)
-	}
+	baseline := c.entrants[bare]
+	baseline.reportBaseline(t, "200 names")
+	c.entrants[unsubscribed].report(t, baseline, unwatchedPledge)
+	c.entrants[foreign].report(t, baseline, unwatchedPledge)
+	c.entrants[acknowledged].report(t, baseline, acknowledgedPledge)
 	return nil
 }
 
@@ -121,12 +126,12 @@ func (s *stage) manyNames(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	without, err := s.serve(ctx, folder, "without the directive", 5301, zoneFile, "")
+	without, err := s.serve(ctx, folder, neighbourSays[bare], 5301, zoneFile, "")
 	if err != nil {
 		return err
 	}
 	defer without.stop()
-	with, err := s.serve(ctx, folder, "nobody subscribed", 5302, zoneFile, directive("listen unix://"+socketOf(folder, 1)))
+	with, err := s.serve(ctx, folder, neighbourSays[unsubscribed], 5302, zoneFile, directive("listen unix://"+socketOf(folder, 1)))
 	if err != nil {
 		return err
 	}
@@ -136,11 +141,14 @@ func (s *stage) manyNames(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	baseline := c.entrants[0]
-	t.figure(figure{name: "2,000 names, " + baseline.says, value: median(baseline.rates), unit: queriesPerSecond,
-		beside: fmt.Sprintf("%.2f µs and %.2f allocations an answer", baseline.perAnswer(), baseline.allocations())})
-	c.entrants[1].report(t, baseline, unwatchedPledge)
+	c.entrants[0].reportBaseline(t, "2,000 names")
+	c.entrants[1].report(t, c.entrants[0], unwatchedPledge)
 	return nil
+}
+
+func (e *entrant) reportBaseline(t *table, names string) {
+	t.figure(figure{name: names + ", " + e.says, value: median(e.rates), unit: queriesPerSecond,
+		beside: fmt.Sprintf("%.2f µs and %.2f allocations an answer", e.perAnswer(), e.allocations())})
 }
 
 // report prints the server beside its baseline.

@@ -35,8 +35,22 @@ const canaryLabel = "canary"
 
 var canary = canaryLabel + "." + zone
 
-// watch opens a session with the CoreDNS behind the socket and subscribes.
-func watch(ctx context.Context, socket string, watches []*stream.Watch) (_ *watcher, err error) {
+// watch subscribes a watcher and returns once the server, which listens at the
+// socket, watches all of its clients, one address each.
+func (v *server) watch(ctx context.Context, socket string, watches []*stream.Watch) (*watcher, error) {
+	w, err := newWatcher(ctx, socket, watches)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.awaitMetric(ctx, watchedMetric, float64(len(watches))); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// newWatcher opens a session with the CoreDNS behind the socket and subscribes.
+func newWatcher(ctx context.Context, socket string, watches []*stream.Watch) (_ *watcher, err error) {
 	w := &watcher{canaries: make(chan time.Time, 16)}
 	ctx, w.cancel = context.WithCancel(ctx)
 	w.conn, err = grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
