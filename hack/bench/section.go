@@ -24,8 +24,8 @@ var sections = []section{
 	{name: "throughput", onStage: throughput},
 	{name: "first", onStage: firstAnswers},
 	{name: "learning", onStage: learning},
-	{name: "sessions", onStage: sessions},
 	{name: "growth", onStage: growth},
+	{name: "sessions", onStage: sessions}, // last: on a slow machine it may not come to its end
 }
 
 func sectionNames() string {
