@@ -56,6 +56,9 @@ func (u unit) write(v float64) string {
 	case queriesPerSecond:
 		return grouped(v) + " q/s"
 	case elapsed:
+		if math.IsInf(v, 1) {
+			return grouped(v)
+		}
 		return threeDigits(time.Duration(v))
 	default:
 		return fmt.Sprint(v)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -119,13 +120,14 @@ func (c *cluster) measure(ctx context.Context, t *table, s *stage, saved string)
 	if err := c.rest(ctx, t); err != nil {
 		return err
 	}
+	c.reportRest(t)
 	if err := s.node.Do(func() error { return c.askForCanaries(ctx) }); err != nil {
 		return err
 	}
 	if err := c.changeAll(ctx, t, s); err != nil {
 		return err
 	}
-	c.report(t)
+	c.reportChange(t)
 	return nil
 }
 
@@ -249,7 +251,7 @@ func (c *cluster) changeAll(ctx context.Context, t *table, s *stage) error {
 	return err
 }
 
-func (c *cluster) report(t *table) {
+func (c *cluster) reportRest(t *table) {
 	says := fmt.Sprintf("A large cluster on one CoreDNS: %s enforcers, %d pods each", grouped(float64(c.nodes)), swarmPods)
 	if c.nodes < swarmNodes {
 		says += fmt.Sprintf(" (more files cannot be opened here; %s were asked for)", grouped(swarmNodes))
@@ -257,17 +259,23 @@ func (c *cluster) report(t *table) {
 	t.section(says, fmt.Sprintf("simulated, one process, TLS over loopback, a certificate each; %d policies of %d names and %d wildcards; %d CPUs for all of it; the enforcers connected in %s",
 		podPolicies, podNames, podWildcards, runtime.NumCPU(), threeDigits(c.connected)))
 	t.figure(figure{name: "memory at rest", value: c.resting.resident / 1e6, unit: megabytes, goal: atMost(300),
-		beside: fmt.Sprintf("peak %s, after the change %s, without enforcers %s",
-			megabytes.write(c.resting.peak/1e6), megabytes.write(c.afterwards.resident/1e6), megabytes.write(c.alone.resident/1e6))})
+		beside: fmt.Sprintf("peak %s, without enforcers %s", megabytes.write(c.resting.peak/1e6), megabytes.write(c.alone.resident/1e6))})
 	t.figure(figure{name: "  for each session", value: (c.resting.resident - c.alone.resident) / 1e3 / float64(c.nodes), unit: kilobytesUnit})
-	t.figure(figure{name: "CPU time at rest", value: c.idle.Seconds() / restTime.Seconds(), unit: share,
-		beside: "of a core; keepalives"})
-	t.figure(figure{name: "a change of every policy, until the last session has it", value: float64(c.change.last), unit: elapsed, goal: atMost(5e9),
-		beside: fmt.Sprintf("half of them in %s; %s of CPU time, and %s of the enforcers'; each knows by the answer that its new patterns replay",
+	t.figure(figure{name: "CPU time at rest", value: c.idle.Seconds() / restTime.Seconds(), unit: share, beside: "of a core; keepalives"})
+}
+
+func (c *cluster) reportChange(t *table) {
+	took, left := float64(c.change.last), ""
+	if c.change.late > 0 {
+		took, left = math.Inf(1), fmt.Sprintf("%d sessions have it not after %s, or have ended (%s); ", c.change.late, absorbedWithin, c.change.why)
+	}
+	t.figure(figure{name: "a change of every policy, until the last session has it", value: took, unit: elapsed, goal: atMost(5e9),
+		beside: left + fmt.Sprintf("half of them in %s; %s of CPU time, and %s of the enforcers'; each knows by the answer that its new patterns replay",
 			threeDigits(c.change.median), threeDigits(c.changing), threeDigits(c.swarming))})
-	during := c.busy.between(c.change.began, c.change.began.Add(c.change.last))
-	t.figure(figure{name: fmt.Sprintf("answers at %s a second before it, p99", grouped(backgroundRate)), value: quantile(c.quiet.took, 0.99), unit: microseconds,
+	t.figure(figure{name: "  memory after it", value: c.afterwards.resident / 1e6, unit: megabytes, beside: "peak " + megabytes.write(c.afterwards.peak/1e6)})
+	t.figure(figure{name: fmt.Sprintf("  answers at %s a second before it, p99", grouped(backgroundRate)), value: quantile(c.quiet.took, 0.99), unit: microseconds,
 		beside: fmt.Sprintf("%d of %d lost", c.quiet.lost(), len(c.quiet.took))})
+	during := c.busy.between(c.change.began, c.change.began.Add(c.change.last))
 	t.figure(figure{name: "  during it, p99", value: quantile(during, 0.99), unit: microseconds,
 		beside: fmt.Sprintf("p50 %s; %d of %d lost; questions were %s late at p99", microseconds.write(median(during)), infinite(during), len(during),
 			microseconds.write(quantile(c.busy.late[:min(len(during), len(c.busy.late))], 0.99)))})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,11 +68,7 @@ func (w *swarm) run(saved string, in io.Reader, out io.Writer) error {
 	for words := bufio.NewScanner(in); words.Scan(); {
 		switch words.Text() {
 		case swarmChange:
-			report, err := w.change(ctx)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(out, report)
+			fmt.Fprintln(out, w.change(ctx))
 		case swarmEnd:
 			return nil
 		}
@@ -100,19 +97,24 @@ func (w *swarm) connect(ctx context.Context, a *authority) error {
 }
 
 // change gives every pod of every node other patterns at once, and waits until
-// each session was told the name that only the new ones match.
-func (w *swarm) change(ctx context.Context) (swarmReport, error) {
+// each session was told the name that only the new ones match, or cannot be
+// expected to be: time is up, or it has ended.
+func (w *swarm) change(ctx context.Context) swarmReport {
 	ctx, cancel := context.WithTimeout(ctx, absorbedWithin)
 	defer cancel()
 	r := swarmReport{began: time.Now(), took: make([]time.Duration, w.nodes)}
-	err := w.all(w.nodes, func(n int) error {
+	var late atomic.Int64
+	var why sync.Once
+	_ = w.all(w.nodes, func(n int) error {
 		if err := w.drones[n].change(ctx); err != nil {
-			return err
+			late.Add(1)
+			why.Do(func() { r.why = fmt.Sprintf("node %d: %v", n, err) })
 		}
 		r.took[n] = time.Since(r.began)
 		return nil
 	})
-	return r, err
+	r.late = int(late.Load())
+	return r
 }
 
 // absorbedWithin bounds the wait for what should take seconds.
@@ -143,10 +145,13 @@ func (w *swarm) all(atOnce int, do func(n int) error) error {
 	}
 }
 
-// swarmReport is when a change began, and how long it took for each session.
+// swarmReport is when a change began, how long it took for each session, and
+// how many of them had to be given up.
 type swarmReport struct {
 	began time.Time
 	took  []time.Duration
+	late  int
+	why   string // of the first of them
 }
 
 // String is the line that parseReport reads.
@@ -155,21 +160,24 @@ func (r swarmReport) String() string {
 	for i, took := range r.took {
 		sample[i] = float64(took.Microseconds())
 	}
-	return fmt.Sprintf("absorbed %d %.0f %.0f", r.began.UnixNano(), median(sample), quantile(sample, 1))
+	return fmt.Sprintf("absorbed %d %.0f %.0f %d %q", r.began.UnixNano(), median(sample), quantile(sample, 1), r.late, r.why)
 }
 
 // absorbed is a report as the other process has it.
 type absorbed struct {
 	began        time.Time
 	median, last time.Duration
+	late         int // sessions
+	why          string
 }
 
 func parseReport(line string) (a absorbed, err error) {
 	var nanoseconds, middle, last int64
-	if _, err := fmt.Sscanf(line, "absorbed %d %d %d", &nanoseconds, &middle, &last); err != nil {
+	if _, err := fmt.Sscanf(line, "absorbed %d %d %d %d %q", &nanoseconds, &middle, &last, &a.late, &a.why); err != nil {
 		return a, fmt.Errorf("read the swarm's report %q: %w", line, err)
 	}
-	return absorbed{time.Unix(0, nanoseconds), time.Duration(middle) * time.Microsecond, time.Duration(last) * time.Microsecond}, nil
+	a.began, a.median, a.last = time.Unix(0, nanoseconds), time.Duration(middle)*time.Microsecond, time.Duration(last)*time.Microsecond
+	return a, nil
 }
 
 // swarmProcess is a swarm seen from the process that started it.

@@ -86,13 +86,13 @@ func wanted(t *testing.T, w *stream.Watch, name string) (out []string) {
 }
 
 func TestSwarmReportIsReadAsItWasWritten(t *testing.T) {
-	r := swarmReport{began: time.Unix(1700000000, 123456789), took: []time.Duration{3 * time.Millisecond, 9 * time.Millisecond, 5 * time.Millisecond}}
+	r := swarmReport{began: time.Unix(1700000000, 123456789), took: []time.Duration{3 * time.Millisecond, 9 * time.Millisecond, 5 * time.Millisecond}, late: 2, why: "it has \"ended\""}
 	got, err := parseReport(r.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.began.Equal(r.began) || got.median != 5*time.Millisecond || got.last != 9*time.Millisecond {
-		t.Errorf("report: got %+v, want %s, 5ms and 9ms", got, r.began)
+	if !got.began.Equal(r.began) || got.median != 5*time.Millisecond || got.last != 9*time.Millisecond || got.late != 2 || got.why != r.why {
+		t.Errorf("report: got %+v, want %s, 5ms, 9ms, 2 late and %q", got, r.began, r.why)
 	}
 	if got, err := parseReport("connected 17"); err == nil {
 		t.Errorf("another answer: got no error and %+v, want one", got)

@@ -85,6 +85,7 @@ func TestUnitsAreWrittenForPeople(t *testing.T) {
 		{elapsed, 576998960, "577ms"},
 		{elapsed, 114038, "114µs"},
 		{elapsed, 99, "99ns"},
+		{elapsed, math.Inf(1), "∞"},
 		{elapsed, 1234567890, "1.23s"},
 	} {
 		t.Run(c.want, func(t *testing.T) {
