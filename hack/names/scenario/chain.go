@@ -111,16 +111,17 @@ const (
 	besideReady, besideMetrics   = "127.0.0.1:8182", "127.0.0.1:9154"
 )
 
-// settings are the words of nameward's block.
+// settings are the words of nameward's block. Answers are held longer than by
+// default: what a busy machine cannot do in time is no scenario of the table.
 func (c chain) settings(socket string) string {
+	words := "hold 2s"
 	switch c {
 	case plain, beside:
-		return "listen " + socket
+		words += "\n        listen " + socket
 	case trusting:
-		return "match_cname_targets"
-	default:
-		return ""
+		words += "\n        match_cname_targets"
 	}
+	return words
 }
 
 // server is the chain's block of a Corefile, for one of its transports.

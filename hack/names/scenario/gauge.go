@@ -55,16 +55,10 @@ func (r reading) grown(since reading, prefix string) float64 {
 // count compares the kernel's counters with the SYNs, and gives each row its
 // own of the programs' counters.
 func (r *run) count(before, after reading) {
-	lost := uint64(0)
+	lost := r.strange
 	for _, res := range r.results {
-		for _, f := range res.fates {
-			if f == dropped {
-				lost++
-			}
-		}
+		lost += res.lost
 	}
-	// The last result is that of the strangers.
-	r.results = r.results[:len(r.rows)]
 	if got := after.denied - before.denied; got != lost {
 		r.failures = append(r.failures, fmt.Sprintf(
 			"packets that the kernel counts as denied: got %d, want one for each of the %d SYNs that were dropped", got, lost))

@@ -81,14 +81,16 @@ type run struct {
 	world   *world
 	rows    []Row
 	results []result
+	// strange is how many SYNs of a pod that has not asked were dropped.
+	strange uint64
 	// failures are what is wrong with the run and with no one row.
 	failures []string
 }
 
 // result is what became of a row.
 type result struct {
-	saw   string
-	fates map[netip.Addr]fate
+	saw string
+	shots
 	// asked and answered are when the last question was, on CLOCK_MONOTONIC.
 	asked, answered time.Duration
 	// grants is what the kernel holds in the end for the addresses of the row.
@@ -139,13 +141,13 @@ func (r *run) control() error {
 	for i, row := range r.rows {
 		to = append(to, addresses(i, row.Drops)...)
 	}
-	var fates map[netip.Addr]fate
+	var s shots
 	err := r.world.scene.Pods.Guest.Netspace().Do(func() (err error) {
-		fates, err = syn(to)
+		s, err = syn(to)
 		return err
 	})
 	for _, addr := range to {
-		if f := fates[addr]; f != passed && err == nil {
+		if f := s.fates[addr]; f != passed && err == nil {
 			r.failures = append(r.failures, fmt.Sprintf("a pod without restrictions, SYN to %s: got %s, want passed", addr, f))
 		}
 	}
@@ -176,7 +178,7 @@ func (r *run) playRow(ctx context.Context, i int) result {
 			res.saw = saw(ask.put(ctx))
 			res.answered = datapath.Now()
 		}
-		res.fates, err = syn(to)
+		res.shots, err = syn(to)
 		return err
 	})
 	return res
@@ -190,17 +192,17 @@ func (r *run) strangers() error {
 			to = append(to, grants[0])
 		}
 	}
-	var fates map[netip.Addr]fate
+	var s shots
 	err := r.world.scene.Pods.Crawler2.Netspace().Do(func() (err error) {
-		fates, err = syn(to)
+		s, err = syn(to)
 		return err
 	})
 	for _, addr := range to {
-		if f := fates[addr]; f != dropped && err == nil {
+		if f := s.fates[addr]; f != dropped && err == nil {
 			r.failures = append(r.failures, fmt.Sprintf("N2: a pod that has not asked, SYN to %s: got %s, want dropped", addr, f))
 		}
 	}
-	r.results = append(r.results, result{fates: fates})
+	r.strange = s.lost
 	return err
 }
 

@@ -63,7 +63,7 @@ func TestJudge(t *testing.T) {
 	good := func() result {
 		return result{
 			saw:   "NOERROR 44.0.0.1",
-			fates: map[netip.Addr]fate{one: passed, two: dropped},
+			shots: shots{fates: map[netip.Addr]fate{one: passed, two: dropped}},
 			asked: time.Hour, answered: time.Hour + time.Second,
 			grants:  map[netip.Addr]time.Duration{one: time.Hour + time.Minute},
 			counted: map[string]float64{"series": 1},
