@@ -7,6 +7,7 @@ import (
 
 	"github.com/coredns/caddy"
 
+	"github.com/nameward/nameward/plugin/internal/apiserver"
 	"github.com/nameward/nameward/plugin/internal/hub"
 )
 
@@ -26,8 +27,17 @@ type instance struct {
 
 type endpoint struct {
 	hub.Endpoint
-	tls   [3]string
-	certs *hub.Certificates
+	terms  terms
+	access *hub.Access       // nil on a unix socket
+	api    *apiserver.Client // nil where access asks no API server
+}
+
+// terms are what two blocks must say alike of an endpoint that both have.
+type terms struct {
+	tls          [3]string
+	authenticate authentication
+	verifyPods   bool
+	kubeconfig   string
 }
 
 type instanceKey struct{}
@@ -59,7 +69,9 @@ func (i *instance) add(s *settings) error {
 	for _, e := range s.listen {
 		added := endpoint{Endpoint: e}
 		if e.Network == "tcp" {
-			added.tls, added.certs = s.tls, s.certs
+			added.terms = terms{s.tls, s.authenticate, s.verifyPods, s.kubeconfig}
+			added.terms.authenticate.said = false // the default may be said
+			added.access, added.api = s.access(), s.api
 		}
 		if err := i.addEndpoint(added); err != nil {
 			return err
@@ -73,8 +85,11 @@ func (i *instance) addEndpoint(added endpoint) error {
 		if have.Endpoint != added.Endpoint {
 			continue
 		}
-		if have.tls != added.tls {
+		switch {
+		case have.terms.tls != added.terms.tls:
 			return fmt.Errorf("listen %s has other tls files in another block; want the same", added)
+		case have.terms != added.terms:
+			return fmt.Errorf("listen %s has another authenticate, verify_pods or kubeconfig in another block; want the same", added)
 		}
 		return nil
 	}
@@ -89,7 +104,7 @@ func (i *instance) start() error {
 	}
 	i.setJournal()
 	for _, e := range i.endpoints {
-		lease, err := i.hub.Open(e.Endpoint, e.certs)
+		lease, err := i.hub.Open(e.Endpoint, e.access)
 		if err != nil {
 			i.release()
 			return fmt.Errorf("plugin/%s: %w", pluginName, err)
@@ -146,6 +161,11 @@ func (i *instance) release() {
 	i.mu.Unlock()
 	for _, lease := range leases {
 		lease.Release()
+	}
+	for _, e := range i.endpoints {
+		if e.api != nil {
+			e.api.Close()
+		}
 	}
 }
 

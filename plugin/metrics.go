@@ -71,11 +71,48 @@ var (
 		func() float64 { return float64(process.Stats().Live.Load()) })
 	_ = counter("learned_total", "Counter of messages to enforcers by origin.", prometheus.Labels{"origin": "journal"},
 		func() float64 { return float64(process.Stats().Replayed.Load()) })
-	_ = counter("refused_peers_total", "Counter of peers turned away before a session.", nil,
-		func() float64 { return float64(process.Stats().Refused.Load()) })
 	_ = counter("slow_sessions_total", "Counter of sessions ended because the enforcer did not keep up.", nil,
 		func() float64 { return float64(process.Stats().SlowSessions.Load()) })
+	_ = counter("superseded_sessions_total", "Counter of sessions ended because their node has newer ones.", nil,
+		func() float64 { return float64(process.Stats().Superseded.Load()) })
+	_ = gauge("contested_clients", "Number of client addresses that enforcers of several nodes watch.",
+		func() float64 { return float64(process.Contested()) })
+	_ = counter("contested_clients_total", "Counter of client addresses that began to be watched while another node watched them.", nil,
+		func() float64 { return float64(process.Stats().Contests.Load()) })
+	_ = gauge("unverified_clients", "Number of client addresses that enforcers want to watch and no pod of their node is known to have.",
+		func() float64 { return float64(process.Waiting()) })
+	_ = counter("unverified_clients_total", "Counter of client addresses left out because no pod of the node was known to have them.", nil,
+		func() float64 { return float64(process.Stats().Unverified.Load()) })
+	_ = counter("api_failures_total", "Counter of failed requests to the API server.", prometheus.Labels{"request": "tokenreview"},
+		func() float64 { return float64(process.Stats().APIFailures.Reviews.Load()) })
+	_ = counter("api_failures_total", "Counter of failed requests to the API server.", prometheus.Labels{"request": "pods"},
+		func() float64 { return float64(process.Stats().APIFailures.Lists.Load()) })
 )
+
+func init() {
+	for _, why := range hub.Reasons() {
+		counter("refused_peers_total", "Counter of peers turned away before a session, by why.", prometheus.Labels{"reason": why.String()},
+			func() float64 { return float64(process.Stats().Refused.Of(why)) })
+	}
+	prometheus.MustRegister(expiries{})
+}
+
+// expiries collects what is known only at the moment of the scrape: which files
+// the endpoints of the present Corefile use.
+type expiries struct{}
+
+var expiryDesc = prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, pluginName, "certificate_expiry_timestamp_seconds"),
+	"When the certificates of a file in use expire, in seconds since 1970.", []string{"endpoint", "file"}, nil)
+
+// Describe implements prometheus.Collector.
+func (expiries) Describe(ch chan<- *prometheus.Desc) { ch <- expiryDesc }
+
+// Collect implements prometheus.Collector.
+func (expiries) Collect(ch chan<- prometheus.Metric) {
+	for _, e := range process.Expiries() {
+		ch <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(e.Until.Unix()), e.Endpoint.String(), e.File)
+	}
+}
 
 func gauge(name, help string, value func() float64) prometheus.GaugeFunc {
 	return promauto.NewGaugeFunc(prometheus.GaugeOpts{

@@ -17,6 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/plugin/internal/apiserver"
 	"github.com/nameward/nameward/plugin/internal/hub"
 )
 
@@ -42,6 +43,10 @@ type settings struct {
 	listen       []hub.Endpoint
 	tls          [3]string // certificate, key, authorities; empty without tls
 	certs        *hub.Certificates
+	authenticate authentication
+	verifyPods   bool
+	kubeconfig   string
+	api          *apiserver.Client // nil where nothing asks for it
 	hold         time.Duration
 	servfail     bool // at the bound the client gets SERVFAIL, not the answer
 	journal      int  // -1: not said
@@ -60,7 +65,10 @@ type word struct {
 
 var words = map[string]word{
 	"listen":              {1, 1, "unix:///PATH | tcp://ADDRESS:PORT", (*settings).addListen},
-	"tls":                 {3, 3, "CERT KEY CA", (*settings).setTLS},
+	"tls":                 {2, 3, "CERT KEY [CA]", (*settings).setTLS},
+	"authenticate":        {1, 3, "certificate | token AUDIENCE NAMESPACE/SERVICEACCOUNT", (*settings).setAuthenticate},
+	"verify_pods":         {0, 0, "", (*settings).setVerifyPods},
+	"kubeconfig":          {1, 1, "FILE", (*settings).setKubeconfig},
 	"hold":                {1, 2, "DURATION [servfail]", (*settings).setHold},
 	"journal":             {1, 1, "COUNT", (*settings).setJournal},
 	"lockdown":            {1, maxZones + 1, "nxdomain|refused [ZONE...]", (*settings).setLockdown},
@@ -113,18 +121,6 @@ func (s *settings) parseWord(c *caddy.Controller, seen map[string]bool) error {
 	return nil
 }
 
-// check judges the block as a whole.
-func (s *settings) check() error {
-	tcp := slices.ContainsFunc(s.listen, func(e hub.Endpoint) bool { return e.Network == "tcp" })
-	switch {
-	case tcp && s.certs == nil:
-		return errors.New("listen tcp:// needs tls CERT KEY CA: enforcers and plugin authenticate each other")
-	case !tcp && s.certs != nil:
-		return errors.New("tls without listen tcp:// in the same block; a unix socket takes no certificates")
-	}
-	return nil
-}
-
 func (s *settings) addListen(args []string) error {
 	e, err := parseEndpoint(args[0])
 	if err != nil {
@@ -160,18 +156,6 @@ func parseEndpoint(text string) (hub.Endpoint, error) {
 	default:
 		return hub.Endpoint{}, errors.New("want unix:///PATH or tcp://ADDRESS:PORT")
 	}
-}
-
-// setTLS reads the files at once, so that a wrong one is an error of this line.
-func (s *settings) setTLS(args []string) (err error) {
-	for i, path := range args {
-		if !filepath.IsAbs(path) && s.root != "" {
-			path = filepath.Join(s.root, path)
-		}
-		s.tls[i] = path
-	}
-	s.certs, err = hub.LoadCertificates(s.tls[0], s.tls[1], s.tls[2])
-	return err
 }
 
 func (s *settings) setHold(args []string) error {

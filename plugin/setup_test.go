@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/plugin/internal/apiserver/apitest"
 	"github.com/nameward/nameward/plugin/internal/enforcertest"
 )
 
@@ -26,7 +27,9 @@ func TestSetup(t *testing.T) {
 		t.Fatal(err)
 	}
 	tls := "tls " + dir + "/tls.crt " + dir + "/tls.key " + dir + "/ca.crt"
-	unix := "listen unix:///run/nameward/dns.sock"
+	unix, token := "listen unix:///run/nameward/dns.sock", "authenticate token nameward "
+	kubeconfig := apitest.Start(t).Kubeconfig()
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	tests := []struct {
 		name, corefile string
 		says           string // empty: no error
@@ -35,12 +38,15 @@ func TestSetup(t *testing.T) {
 		{"tcp with certificates", in("listen tcp://:7353", tls), ""},
 		{"both", in(unix, "listen tcp://127.0.0.1:7353", tls), ""},
 		{"every word", in(unix, "hold 100ms servfail", "journal 64", "lockdown refused cluster.local", "match_cname_targets"), ""},
+		{"certificates, said aloud", in("listen tcp://:7353", tls, "authenticate certificate"), ""},
+		{"tokens, and no client authority", in("listen tcp://:7353", "tls "+dir+"/tls.crt "+dir+"/tls.key", token+"kube-system/nameward", "kubeconfig "+kubeconfig), ""},
+		{"verified pods", in("listen tcp://:7353", tls, "verify_pods", "kubeconfig "+kubeconfig), ""},
 		{"a block that leaves listening to another one", "nameward", ""},
 		{"hold off", in(unix, "hold 0"), ""},
 		{"journal off", in(unix, "journal 0"), ""},
 
 		{"an argument of the directive", "nameward tcp://:7353", `Testfile:1 - Error during parsing: unexpected "tcp://:7353"`},
-		{"an unknown word", in(unix, "holt 1s"), `Testfile:3 - Error during parsing: unknown word "holt"; want one of hold, journal, listen, lockdown, match_cname_targets, tls`},
+		{"an unknown word", in(unix, "holt 1s"), `Testfile:3 - Error during parsing: unknown word "holt"; want one of authenticate, hold, journal, kubeconfig, listen, lockdown, match_cname_targets, tls, verify_pods`},
 		{"the directive twice", in(unix) + in(unix), "can only be used once"},
 		{"a word twice", in(unix, "hold 1s", "hold 2s"), "Testfile:4 - Error during parsing: hold stands here twice"},
 		{"an address twice", in(unix, unix), "stands here twice"},
@@ -54,7 +60,18 @@ func TestSetup(t *testing.T) {
 
 		{"tcp without certificates", in("listen tcp://:7353"), "listen tcp:// needs tls CERT KEY CA"},
 		{"certificates without tcp", in(unix, tls), "tls without listen tcp://"},
-		{"too few files", in("listen tcp://:7353", "tls a b"), "tls has 2 arguments; want tls CERT KEY CA"},
+		{"too few files", in("listen tcp://:7353", "tls a"), "tls has 1 arguments; want tls CERT KEY [CA]"},
+		{"no CA, and no tokens", in("listen tcp://:7353", "tls "+dir+"/tls.crt "+dir+"/tls.key"), "tls has no CA, so enforcers show no certificates; want tls CERT KEY CA, or authenticate token"},
+		{"another proof", in("listen tcp://:7353", tls, "authenticate password"), "authenticate password: want certificate, or token AUDIENCE NAMESPACE/SERVICEACCOUNT"},
+		{"an argument of certificate", in("listen tcp://:7353", tls, "authenticate certificate now"), "want certificate, or token"},
+		{"a token without account", in("listen tcp://:7353", tls, "authenticate token nameward"), "want certificate, or token"},
+		{"an account without namespace", in("listen tcp://:7353", tls, token+"nameward"), "as in token nameward kube-system/nameward"},
+		{"an account in the API's own form", in("listen tcp://:7353", tls, token+"system:serviceaccount:a/b"), "as in token nameward kube-system/nameward"},
+		{"tokens on a unix socket", in(unix, token+"kube-system/nameward"), "authenticate without listen tcp://"},
+		{"verified pods on a unix socket", in(unix, "verify_pods"), "verify_pods without listen tcp://"},
+		{"an API server for nothing", in("listen tcp://:7353", tls, "kubeconfig "+kubeconfig), "kubeconfig without authenticate token or verify_pods"},
+		{"no API server", in("listen tcp://:7353", tls, token+"kube-system/nameward"), "in no pod of a cluster; want kubeconfig FILE"},
+		{"a kubeconfig that is not there", in("listen tcp://:7353", tls, "verify_pods", "kubeconfig /none"), "read kubeconfig /none"},
 		{"a missing file", in("listen tcp://:7353", "tls "+dir+"/none "+dir+"/tls.key "+dir+"/ca.crt"), "Testfile:3 - Error during parsing: tls " + dir + "/none"},
 		{"a file of junk", in("listen tcp://:7353", "tls "+dir+"/tls.crt "+dir+"/tls.key "+dir+"/junk"), dir + "/junk: no PEM certificate"},
 
@@ -121,6 +138,7 @@ func TestBlocksAgree(t *testing.T) {
 		enforcertest.NewAuthority(t).Write(dir, "coredns")
 	}
 	tls := func(dir string) string { return "tls " + dir + "/tls.crt " + dir + "/tls.key " + dir + "/ca.crt" }
+	kubeconfig := "kubeconfig " + apitest.Start(t).Kubeconfig()
 	socket := "listen unix://" + filepath.Join(one, "dns.sock")
 	tests := []struct {
 		name, first, second string
@@ -131,6 +149,9 @@ func TestBlocksAgree(t *testing.T) {
 		{"holds are of a block", in(socket, "hold 1s"), in(socket, "hold 2s servfail"), ""},
 		{"two journals", in(socket, "journal 8"), in("journal 9"), "journal 9 here and 8 in another block"},
 		{"two identities", in("listen tcp://127.0.0.1:0", tls(one)), in("listen tcp://127.0.0.1:0", tls(other)), "has other tls files in another block"},
+		{"the default, said and unsaid", in("listen tcp://127.0.0.1:0", tls(one)), in("listen tcp://127.0.0.1:0", tls(one), "authenticate certificate"), ""},
+		{"two proofs", in("listen tcp://127.0.0.1:0", tls(one)), in("listen tcp://127.0.0.1:0", tls(one), "authenticate token a b/c", kubeconfig), "has another authenticate, verify_pods or kubeconfig in another block"},
+		{"verified in one block only", in("listen tcp://127.0.0.1:0", tls(one)), in("listen tcp://127.0.0.1:0", tls(one), "verify_pods", kubeconfig), "has another authenticate, verify_pods or kubeconfig in another block"},
 		{"nobody listens", "nameward\n", in("hold 1s"), "no block has a listen line"},
 	}
 	for _, tt := range tests {

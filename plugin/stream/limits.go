@@ -14,8 +14,9 @@ const Version = 1
 
 const (
 	// MaxMessage bounds one message in either direction, in bytes. A
-	// Subscription that would be larger is sent as several.
-	MaxMessage = 16 << 20
+	// Subscription that would be larger is sent as several. What is read may be
+	// forty times as large in memory, if its sender means harm.
+	MaxMessage = 4 << 20
 
 	// MaxAddresses bounds the addresses of one Learned. A DNS message of 64 KiB
 	// cannot hold more, so no answer is ever cut.
@@ -27,6 +28,11 @@ const (
 	// MaxWatched bounds the addresses that one session may watch.
 	MaxWatched = 65536
 
+	// MaxSessionPatterns and MaxSessionPatternBytes bound the patterns of all
+	// watches of one session together, each counted for each watch that has it.
+	MaxSessionPatterns     = 1 << 17
+	MaxSessionPatternBytes = 4 << 20
+
 	// MaxNodeAddresses bounds Hello.node_addresses.
 	MaxNodeAddresses = 1024
 )
@@ -34,6 +40,10 @@ const (
 const (
 	// HelloTimeout is how long a client may take for its first message.
 	HelloTimeout = 5 * time.Second
+
+	// MaxTokenSession bounds the life of a session that began with a token, whose
+	// pod may be gone by then. Enforcers begin the next one before.
+	MaxTokenSession = 30 * time.Minute
 
 	// KeepaliveTime is the quiet time after which either side asks whether the
 	// other one lives, KeepaliveTimeout how long it waits for the reply.

@@ -1,6 +1,7 @@
 package enforcertest
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -62,17 +64,37 @@ func (a *Authority) newKey() *ecdsa.PrivateKey {
 }
 
 // Sign makes a certificate and its key, in PEM, for localhost and 127.0.0.1.
-func (a *Authority) Sign(name string) (cert, key []byte) {
+func (a *Authority) Sign(name string) (cert, key []byte) { return a.Issue(Claims{CommonName: name}) }
+
+// Claims are what a certificate says.
+type Claims struct {
+	CommonName string
+	URIs       []string
+	NotAfter   time.Time // default: in an hour
+}
+
+// Issue makes a certificate and its key, in PEM, for localhost and 127.0.0.1.
+func (a *Authority) Issue(claims Claims) (cert, key []byte) {
 	a.tb.Helper()
 	private := a.newKey()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: name},
+		Subject:      pkix.Name{CommonName: claims.CommonName},
 		DNSNames:     []string{"localhost"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore:    time.Now().Add(-time.Hour),
 		NotAfter:     time.Now().Add(time.Hour),
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if !claims.NotAfter.IsZero() {
+		template.NotAfter = claims.NotAfter
+	}
+	for _, text := range claims.URIs {
+		uri, err := url.Parse(text)
+		if err != nil {
+			a.tb.Fatal(err)
+		}
+		template.URIs = append(template.URIs, uri)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &private.PublicKey, a.key)
 	if err != nil {
@@ -100,14 +122,20 @@ func (a *Authority) Write(dir, name string) (cert, key, ca string) {
 }
 
 // Client returns a client's half of mutual TLS: it trusts the authority and
-// shows a certificate of signer, or none if that is nil.
+// shows a certificate of signer for node-a, or none if that is nil.
 func (a *Authority) Client(signer *Authority) *tls.Config {
+	a.tb.Helper()
+	return a.ClientWith(signer, Claims{CommonName: "system:node:node-a"})
+}
+
+// ClientWith is Client with another certificate.
+func (a *Authority) ClientWith(signer *Authority, claims Claims) *tls.Config {
 	a.tb.Helper()
 	roots := x509.NewCertPool()
 	roots.AddCert(a.cert)
 	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, NextProtos: []string{"h2"}}
 	if signer != nil {
-		pair, err := tls.X509KeyPair(signer.Sign("enforcer"))
+		pair, err := tls.X509KeyPair(signer.Issue(claims))
 		if err != nil {
 			a.tb.Fatal(err)
 		}
@@ -119,4 +147,26 @@ func (a *Authority) Client(signer *Authority) *tls.Config {
 // DialOption is Client for gRPC.
 func (a *Authority) DialOption(signer *Authority) grpc.DialOption {
 	return grpc.WithTransportCredentials(credentials.NewTLS(a.Client(signer)))
+}
+
+// Node is what an enforcer of that node dials with.
+func (a *Authority) Node(name string) grpc.DialOption {
+	config := a.ClientWith(a, Claims{URIs: []string{"spiffe://example.org/node/" + name}})
+	return grpc.WithTransportCredentials(credentials.NewTLS(config))
+}
+
+// Bearer is a token that travels as the enforcer's does.
+type Bearer string
+
+// GetRequestMetadata implements credentials.PerRPCCredentials.
+func (b Bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+}
+
+// RequireTransportSecurity implements credentials.PerRPCCredentials.
+func (Bearer) RequireTransportSecurity() bool { return true }
+
+// Token is what an enforcer dials with that has a token and no certificate.
+func (a *Authority) Token(token string) []grpc.DialOption {
+	return []grpc.DialOption{a.DialOption(nil), grpc.WithPerRPCCredentials(Bearer(token))}
 }

@@ -19,7 +19,7 @@ func secured(t *testing.T, a *enforcertest.Authority, dir string) (h *Hub, targe
 		t.Fatal(err)
 	}
 	h = New(newClock().Now, discard{})
-	lease, err := h.Open(Endpoint{Network: "tcp", Address: "127.0.0.1:0"}, certs)
+	lease, err := h.Open(Endpoint{Network: "tcp", Address: "127.0.0.1:0"}, &Access{Certificates: certs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,14 +84,14 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	if err := handshake(t, target, after.Client(before)); err == nil {
 		t.Error("the replaced authority is still good")
 	}
-	enforcertest.Dial(t, target, "node-b", after.DialOption(after))
+	enforcertest.Dial(t, target, "node-b", after.Node("node-b"))
 	connected.Watch(pod.String(), "example.org")
 	enforcertest.Await(t, "the old session lives", func() bool { return h.Watched() == 1 })
 
 	if err := os.WriteFile(filepath.Join(dir, "tls.key"), []byte("half a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	enforcertest.Dial(t, target, "node-c", after.DialOption(after))
+	enforcertest.Dial(t, target, "node-c", after.Node("node-c"))
 }
 
 // TestLoadCertificatesErrors proves S5: the file is named.

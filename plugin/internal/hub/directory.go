@@ -71,7 +71,7 @@ func (s shard) change(c change) {
 
 // watched counts the clients that somebody watches; a node's marks are none.
 func (d *directory) watched() int {
-	return d.count(func(w *watch) bool { return !w.node && !w.kept() })
+	return d.count((*watch).living)
 }
 
 // count counts the clients with a watch of that kind.
@@ -84,6 +84,24 @@ func (d *directory) count(kind func(*watch) bool) int {
 		}
 		for _, list := range *s {
 			if slices.ContainsFunc(list, kind) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// contested counts the clients that enforcers of several nodes watch.
+func (d *directory) contested() int {
+	n := 0
+	for i := range d.shards {
+		s := d.shards[i].Load()
+		if s == nil {
+			continue
+		}
+		for _, list := range *s {
+			first := slices.IndexFunc(list, (*watch).living)
+			if first >= 0 && slices.ContainsFunc(list[first:], list[first].contests) {
 				n++
 			}
 		}

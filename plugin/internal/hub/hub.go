@@ -33,18 +33,20 @@ type Hub struct {
 	clock func() time.Time
 	epoch time.Time
 	log   Logger
+	quiet *quietLog // for what strangers cause
 	stats Stats
 
 	directory directory
 	journal   journal
 	sets      sets
 
-	mu        sync.Mutex           // serialises every change of what follows, and of directory
-	sessions  map[*session]bool    // open sessions
-	listeners map[string]*listener // by Endpoint.String
-	leases    uint64               // number of the newest lease
-	words     uint64               // number of the newest whole change of any session
-	kept      map[string]*legacy   // by node
+	mu        sync.Mutex            // serialises every change of what follows, and of directory
+	sessions  map[*session]bool     // open sessions
+	nodes     map[string][]*session // the same by node, oldest first
+	listeners map[string]*listener  // by Endpoint.String
+	leases    uint64                // number of the newest lease
+	words     uint64                // number of the newest whole change of any session
+	kept      map[string]*legacy    // by node
 }
 
 // New makes a hub that listens nowhere yet and keeps no journal.
@@ -53,7 +55,9 @@ func New(clock func() time.Time, log Logger) *Hub {
 		clock:     clock,
 		epoch:     clock(),
 		log:       log,
+		quiet:     &quietLog{clock: clock, log: log},
 		sessions:  make(map[*session]bool),
+		nodes:     make(map[string][]*session),
 		listeners: make(map[string]*listener),
 		kept:      make(map[string]*legacy),
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -16,6 +17,13 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/nameward/nameward/plugin/stream"
+)
+
+const (
+	// maxHeaders bounds a request's metadata: a token and what gRPC adds.
+	maxHeaders = 32 << 10
+	// maxIdle bounds the life of a connection without a session.
+	maxIdle = 10 * time.Second
 )
 
 // Endpoint is where enforcers connect.
@@ -34,8 +42,8 @@ type listener struct {
 	failed   atomic.Bool
 	over     chan struct{} // closed when the server has stopped accepting
 
-	leases []*Lease                     // oldest first; guarded by Hub.mu
-	certs  atomic.Pointer[Certificates] // those of the newest lease; nil for unix
+	leases []*Lease               // oldest first; guarded by Hub.mu
+	access atomic.Pointer[Access] // that of the newest lease; nil for unix
 }
 
 // Lease keeps an endpoint open. During a Corefile reload the old and the new
@@ -44,29 +52,37 @@ type Lease struct {
 	hub      *Hub
 	listener *listener
 	number   uint64
-	certs    *Certificates
+	access   *Access
 }
 
 // Open listens on an endpoint, or joins whoever in this process does already.
-// The endpoint "tcp" needs certificates; "unix" takes none.
-func (h *Hub) Open(e Endpoint, certs *Certificates) (*Lease, error) {
+// The endpoint "tcp" needs access; "unix" takes none. Sessions that exist stay
+// as they were admitted.
+func (h *Hub) Open(e Endpoint, access *Access) (*Lease, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.listeners[e.String()]
-	if l == nil {
+	opened := l == nil
+	if opened {
 		socket, err := listen(e)
 		if err != nil {
 			return nil, err
 		}
+		if e.Network == "tcp" {
+			socket = &door{Listener: socket, hub: h, endpoint: e, from: make(map[netip.Addr]int)}
+		}
 		l = &listener{endpoint: e, socket: socket, over: make(chan struct{})}
 		l.server = h.newServer(l)
 		h.listeners[e.String()] = l
-		go h.serve(l)
 	}
 	h.leases++
-	lease := &Lease{hub: h, listener: l, number: h.leases, certs: certs}
+	lease := &Lease{hub: h, listener: l, number: h.leases, access: access}
 	l.leases = append(l.leases, lease)
-	l.certs.Store(certs)
+	l.access.Store(access)
+	if opened {
+		go h.serve(l)
+		go h.watchExpiry(l)
+	}
 	return lease, nil
 }
 
@@ -96,7 +112,7 @@ func (h *Hub) release(lease *Lease) (unused *listener) {
 		}
 		l.leases = append(l.leases[:i:i], l.leases[i+1:]...)
 		if n := len(l.leases); n > 0 {
-			l.certs.Store(l.leases[n-1].certs)
+			l.access.Store(l.leases[n-1].access)
 			return nil
 		}
 		delete(h.listeners, l.endpoint.String())
@@ -148,10 +164,13 @@ func (h *Hub) newServer(l *listener) *grpc.Server {
 		grpc.Creds(creds),
 		grpc.WaitForHandlers(true),
 		grpc.MaxRecvMsgSize(stream.MaxMessage),
+		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(4),
 		grpc.ReadBufferSize(idleBuffer),
-		grpc.ConnectionTimeout(10*time.Second),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout}),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout, MaxConnectionIdle: maxIdle,
+		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
 			MinTime: stream.KeepaliveMinTime, PermitWithoutStream: true,
 		}),

@@ -31,8 +31,7 @@ func (c peerCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.A
 		err = fmt.Errorf("process %d runs as uid %d; want 0 or %d", pid, uid, os.Getuid())
 	}
 	if err != nil {
-		c.hub.stats.Refused.Add(1)
-		c.hub.log.Warningf("refused a peer on %s: %v", c.endpoint, err)
+		c.hub.refuse(ReasonHandshake, "refused a peer on %s: %v", c.endpoint, err)
 		conn.Close()
 		return nil, nil, err
 	}

@@ -58,6 +58,10 @@ func (r *replay) next(s *session) *message {
 			r.names = r.answers[0].Names
 		case len(r.addresses) > 0:
 			r.client, r.addresses = r.addresses[0], r.addresses[1:]
+			r.answers = nil
+			if !r.watch.covers(r.client) {
+				continue // withdrawn, or not verified: then it must not be told
+			}
 			r.answers = s.hub.journal.replay(r.client, s.hub.now(), r.watch.patterns.Matches)
 			if len(r.answers) > 0 {
 				r.names = r.answers[0].Names
@@ -81,7 +85,9 @@ func (r *replay) next(s *session) *message {
 
 // current reports whether the watch still stands for one of its addresses.
 func (w *watch) current() bool {
-	return slices.ContainsFunc(w.addresses, func(addr netip.Addr) bool {
-		return slices.Contains(w.session.hub.directory.lookup(addr), w)
-	})
+	return slices.ContainsFunc(w.addresses, w.covers)
+}
+
+func (w *watch) covers(addr netip.Addr) bool {
+	return slices.Contains(w.session.hub.directory.lookup(addr), w)
 }

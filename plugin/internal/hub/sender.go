@@ -13,18 +13,19 @@ func (s *session) publish(m *message) {
 		return
 	}
 	if !s.queue(m) {
-		s.endSlow("it does not read: %d messages wait", liveQueue)
+		s.endSlow("it does not read: more than %d messages or %d bytes wait", liveQueue, maxLoad)
 	}
 }
 
-// queue leaves m to the sender. It reports false where too many wait.
+// queue leaves m to the sender. It reports false where too much waits.
 func (s *session) queue(m *message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.live) == liveQueue {
+	if len(s.live) == liveQueue || s.weight+s.waiting+m.weight() > maxLoad {
 		return false
 	}
 	s.live = append(s.live, m)
+	s.waiting += m.weight()
 	s.startSender()
 	return true
 }
@@ -80,7 +81,10 @@ func (s *session) hasWork() bool {
 	if s.ended {
 		return false
 	}
-	return len(s.live) > 0 || len(s.pending) < replayWindow && (len(s.backlog) > 0 || !s.replay.over())
+	if len(s.live) > 0 {
+		return true
+	}
+	return len(s.pending) < replayWindow && s.weight < maxLoad/2 && (len(s.backlog) > 0 || !s.replay.over())
 }
 
 // send is the sender. One that cannot send has ended the session and has no
@@ -124,6 +128,7 @@ func (s *session) first() (m *message, goes bool) {
 	}
 	m = s.live[0]
 	s.live[0] = nil
+	s.waiting -= m.weight()
 	if s.live = s.live[1:]; len(s.live) == 0 {
 		s.live = nil // what a burst took
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -15,34 +16,75 @@ import (
 
 // Session implements stream.NamesServer: one call is one enforcer.
 func (h *Hub) Session(conn stream.Names_SessionServer) error {
-	hello, err := receiveHello(conn)
+	s, err := h.greet(conn)
+	depart(conn.Context(), err == nil)
 	if err != nil {
-		h.stats.Refused.Add(1)
-		h.log.Warningf("refused an enforcer: %s", status.Convert(err).Message())
-		return err
-	}
-	s := newSession(h, hello.GetNode())
-	if err := h.admit(s, hello); err != nil {
+		h.refuse(reasonOf(err), "refused an enforcer%s: %s", origin(conn.Context()), status.Convert(err).Message())
 		return err
 	}
 	h.log.Infof("enforcer of node %s connected", s.node)
-	welcome := &stream.Welcome{Version: stream.Version, Instance: instance}
-	err = conn.Send(&stream.ServerMessage{Message: &stream.ServerMessage_Welcome{Welcome: welcome}})
-	if err == nil {
-		s.out = conn
-		// The receiver and a sender end with the stream, which returning from here
-		// ends: only that unblocks a Send to a peer that does not read.
-		go s.receive(conn)
-		select {
-		case <-s.done:
-		case <-conn.Context().Done():
-		}
-		err = conn.Context().Err()
-	}
+	err = s.serve(conn)
 	s.end(err)
 	h.dismiss(s)
 	h.log.Infof("enforcer of node %s disconnected: %s", s.node, farewell(s.cause))
 	return s.cause
+}
+
+// greet finds out who is there and enters it into the book.
+func (h *Hub) greet(conn stream.Names_SessionServer) (*session, error) {
+	id, err := h.authenticate(conn.Context())
+	if err != nil {
+		return nil, err
+	}
+	hello, err := receiveHello(conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := id.allows(hello.GetNode()); err != nil {
+		return nil, err
+	}
+	s := newSession(h, hello.GetNode())
+	s.identity, s.pods = id, podsOf(conn.Context())
+	return s, h.admit(s, hello)
+}
+
+// serve runs the session until it ends, and says why.
+func (s *session) serve(conn stream.Names_SessionServer) error {
+	welcome := &stream.Welcome{Version: stream.Version, Instance: instance}
+	err := conn.Send(&stream.ServerMessage{Message: &stream.ServerMessage_Welcome{Welcome: welcome}})
+	if err != nil {
+		return err
+	}
+	s.out = conn
+	// The receiver and a sender end with the stream, which returning from here
+	// ends: only that unblocks a Send to a peer that does not read.
+	go s.receive(conn)
+	if s.pods != nil {
+		go s.verify()
+	}
+	over, stop := s.identity.over()
+	defer stop()
+	select {
+	case <-s.done:
+	case <-conn.Context().Done():
+	case <-over:
+		return status.Errorf(codes.Unauthenticated, "the %s with which the session began has had its time; connect anew", s.identity.proof)
+	}
+	return conn.Context().Err()
+}
+
+// reasonOf classes a refusal by its status.
+func reasonOf(err error) Reason {
+	switch status.Code(err) {
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return ReasonIdentity
+	case codes.Unavailable:
+		return ReasonReview
+	case codes.ResourceExhausted:
+		return ReasonLimit
+	default:
+		return ReasonHello
+	}
 }
 
 func farewell(cause error) string {
@@ -101,6 +143,15 @@ func checkHello(hello *stream.Hello) (*stream.Hello, error) {
 	return hello, nil
 }
 
+const (
+	// maxSessions bounds the enforcers of one replica: 5,000 nodes, twice.
+	maxSessions = 10000
+	// maxNodeSessions bounds those of one node. While an enforcer is replaced, or
+	// renews its session, there are two, and one more for each connection that
+	// broke without a word.
+	maxNodeSessions = 3
+)
+
 func (h *Hub) admit(s *session, hello *stream.Hello) error {
 	addrs, err := stream.ParseAddresses(hello.GetNodeAddresses())
 	if err != nil {
@@ -113,9 +164,29 @@ func (h *Hub) admit(s *session, hello *stream.Hello) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(h.sessions) >= maxSessions {
+		return status.Errorf(codes.ResourceExhausted, "%d enforcers are connected; want at most that", len(h.sessions))
+	}
+	h.makeRoom(s.node)
 	h.sessions[s] = true
+	h.nodes[s.node] = append(h.nodes[s.node], s)
 	h.directory.apply(append(changes, h.expire()...))
 	return nil
+}
+
+// makeRoom ends the oldest session of a node that has too many: of several, the
+// newest is the one that surely lives. The caller holds h.mu.
+func (h *Hub) makeRoom(node string) {
+	alive := 0
+	for _, s := range slices.Backward(h.nodes[node]) {
+		if s.hasEnded() {
+			continue
+		}
+		if alive++; alive >= maxNodeSessions {
+			h.stats.Superseded.Add(1)
+			s.end(status.Errorf(codes.Aborted, "node %s has %d newer sessions; run one enforcer on each node", node, maxNodeSessions))
+		}
+	}
 }
 
 func (h *Hub) dismiss(s *session) {
@@ -126,6 +197,11 @@ func (h *Hub) dismiss(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.sessions, s)
+	h.nodes[s.node] = slices.DeleteFunc(h.nodes[s.node], func(have *session) bool { return have == s })
+	if len(h.nodes[s.node]) == 0 {
+		delete(h.nodes, s.node)
+	}
+	s.unverified = nil
 	h.rewatch(s, nil, append(changes, h.keep(s)...))
 }
 
@@ -153,6 +229,9 @@ func (s *session) apply(m *stream.ClientMessage) error {
 		s.acknowledge(m.Ack.GetSeq(), milliseconds(m.Ack.GetValidMs()))
 		return nil
 	case *stream.ClientMessage_Subscription:
+		if !s.pace.wait(s.done) {
+			return nil
+		}
 		return s.subscribe(m.Subscription)
 	case *stream.ClientMessage_Hello:
 		return status.Error(codes.InvalidArgument, "a second Hello")

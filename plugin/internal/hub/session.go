@@ -18,6 +18,9 @@ const (
 	liveQueue = 1024
 	// maxPending bounds the messages that wait to be acknowledged.
 	maxPending = 8192
+	// maxLoad bounds the bytes of all of those: one answer may have thousands of
+	// addresses, and what a peer does not read must not pile up here.
+	maxLoad = 8 << 20
 	// replayWindow is how many may wait before the replay pauses, so that a
 	// long journal never stands in the way of an answer on hold.
 	replayWindow = 256
@@ -33,8 +36,9 @@ const (
 // Whoever holds an answer sends its message, or leaves it to the sender, a
 // goroutine that lives while there is something to send, see sender.go.
 type session struct {
-	hub  *Hub
-	node string
+	hub      *Hub
+	node     string
+	identity identity
 
 	out     stream.Names_SessionServer // set before anything is published
 	sending sync.Mutex                 // held by whoever uses out
@@ -49,12 +53,21 @@ type session struct {
 	word     uint64                // number of its last whole change, 0 before the first; guarded by hub.mu
 	unplayed []*watch              // of the draft; the receiver's own
 
+	// Of a session whose addresses are verified:
+	pods       Pods                    // nil: they are taken on trust
+	doubt      chan struct{}           // signals that something is to be verified; capacity 1
+	unverified map[netip.Addr]claim    // wanted, and left out; guarded by hub.mu
+	listed     map[netip.Addr]struct{} // the node's pods when last asked for; guarded by hub.mu
+	listedAt   instant                 // guarded by hub.mu
+	pace       pace                    // of Subscriptions; the receiver's
+
 	mu       sync.Mutex
 	ended    bool                // guarded by mu
 	sender   bool                // whether the sender lives; guarded by mu
 	live     []*message          // to be sent, of answers on hold; guarded by mu
 	pending  map[uint64]*message // sent, not acknowledged; guarded by mu
 	weight   int                 // of pending, in bytes; guarded by mu
+	waiting  int                 // of live, in bytes; guarded by mu
 	progress instant             // of the last acknowledgement, or of the first pending; guarded by mu
 	backlog  []*watch            // to be replayed; guarded by mu
 	settled  int                 // length of backlog when it was last cleared up; guarded by mu
@@ -86,6 +99,7 @@ func newSession(h *Hub, node string) *session {
 		hub:     h,
 		node:    node,
 		done:    make(chan struct{}),
+		doubt:   make(chan struct{}, 1),
 		watches: make(map[netip.Addr]*watch),
 		pending: make(map[uint64]*message),
 	}
@@ -163,5 +177,13 @@ func (s *session) checkProgress(now instant) {
 	s.mu.Unlock()
 	if stalled {
 		s.endSlow("no acknowledgement for %v", stallAfter)
+	}
+}
+
+// notify sets a signal of capacity one.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }

@@ -6,8 +6,18 @@ import "sync/atomic"
 type Stats struct {
 	Live         atomic.Uint64 // messages about answers on their way to a client
 	Replayed     atomic.Uint64 // messages from the journal
-	Refused      atomic.Uint64 // peers that were turned away before a session
+	Refused      Refusals      // peers that were turned away before a session
 	SlowSessions atomic.Uint64 // sessions ended because the enforcer did not keep up
+	Superseded   atomic.Uint64 // sessions ended because the node has newer ones
+	Unverified   atomic.Uint64 // addresses left out of a watch because no pod of the node has them
+	Contests     atomic.Uint64 // addresses watched while another node watched them
+	APIFailures  APIFailures
+}
+
+// APIFailures count requests to the API server that failed.
+type APIFailures struct {
+	Reviews atomic.Uint64 // of tokens
+	Lists   atomic.Uint64 // of pods
 }
 
 // Stats returns the counters; they are live.
@@ -22,6 +32,21 @@ func (h *Hub) Sessions() int {
 
 // Watched returns the number of client addresses that somebody watches.
 func (h *Hub) Watched() int { return h.directory.watched() }
+
+// Contested returns the number of client addresses that several nodes watch.
+func (h *Hub) Contested() int { return h.directory.contested() }
+
+// Waiting returns the number of client addresses that enforcers want to watch
+// and that no pod of their node is known to have.
+func (h *Hub) Waiting() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for s := range h.sessions {
+		n += len(s.unverified)
+	}
+	return n
+}
 
 // Journaled returns the number of client addresses the journal knows.
 func (h *Hub) Journaled() int { return h.journal.clients() }

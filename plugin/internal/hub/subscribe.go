@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/nameward/nameward/plugin/names"
 	"github.com/nameward/nameward/plugin/stream"
 )
 
@@ -68,7 +69,11 @@ func (s *session) newWatch(m *stream.Watch) (*watch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("patterns: %w", err)
 	}
-	return &watch{session: s, patterns: patterns, addresses: addrs, lockdown: lockdownOf(m.GetLockdown())}, nil
+	w := &watch{session: s, patterns: patterns, addresses: addrs, lockdown: lockdownOf(m.GetLockdown())}
+	for _, text := range m.GetPatterns() {
+		w.names.count, w.names.bytes = w.names.count+1, w.names.bytes+len(text)
+	}
+	return w, nil
 }
 
 // subscribe makes a change visible to queries, once it is whole.
@@ -86,6 +91,9 @@ func (h *Hub) subscribe(s *session, c step) error {
 	case want == nil:
 		want = make(map[netip.Addr]*watch, len(s.watches))
 		maps.Copy(want, s.watches)
+		for addr, c := range s.unverified {
+			want[addr] = c.watch
+		}
 	}
 	for _, addr := range c.removed {
 		delete(want, addr)
@@ -98,12 +106,37 @@ func (h *Hub) subscribe(s *session, c step) error {
 	if len(want) > stream.MaxWatched {
 		return status.Errorf(codes.ResourceExhausted, "%d addresses watched; want at most %d", len(want), stream.MaxWatched)
 	}
+	if err := checkPatterns(want); err != nil {
+		return err
+	}
 	if c.more {
 		s.draft = want
 		return nil
 	}
 	s.draft = nil
-	h.rewatch(s, want, h.relieve(s, want))
+	granted, rest, doubt := s.sift(want)
+	h.rewatch(s, granted, h.relieve(s, granted))
+	if s.unverified = rest; doubt {
+		notify(s.doubt)
+	}
+	return nil
+}
+
+// checkPatterns bounds what one session can have this process remember. Watches
+// with the same patterns share them.
+func checkPatterns(want map[netip.Addr]*watch) error {
+	var all patternLoad
+	seen := make(map[*names.Set]bool)
+	for _, w := range want {
+		if !seen[w.patterns] {
+			seen[w.patterns] = true
+			all.count, all.bytes = all.count+w.names.count, all.bytes+w.names.bytes
+		}
+	}
+	if all.count > stream.MaxSessionPatterns || all.bytes > stream.MaxSessionPatternBytes {
+		return status.Errorf(codes.ResourceExhausted, "%d patterns of %d bytes in all watches; want at most %d of %d",
+			all.count, all.bytes, stream.MaxSessionPatterns, stream.MaxSessionPatternBytes)
+	}
 	return nil
 }
 
@@ -123,4 +156,5 @@ func (h *Hub) rewatch(s *session, want map[netip.Addr]*watch, changes []change) 
 	}
 	h.directory.apply(changes)
 	s.watches = want
+	h.noteContests(changes)
 }

@@ -22,6 +22,7 @@ type watch struct {
 	addresses []netip.Addr
 	lockdown  Lockdown
 	until     instant // when what is kept ends; zero while the session lives
+	names     patternLoad
 
 	reportOnce sync.Once
 
@@ -32,6 +33,17 @@ type watch struct {
 
 // kept reports whether the watch stands in for one of a session that ended.
 func (w *watch) kept() bool { return w.until > 0 }
+
+// living reports whether the watch is a session's interest in a pod.
+func (w *watch) living() bool { return !w.node && !w.kept() }
+
+// patternLoad is what a watch's patterns cost.
+type patternLoad struct{ count, bytes int }
+
+// contests reports whether another node watches what w watches.
+func (w *watch) contests(other *watch) bool {
+	return w.living() && other.living() && w.session.node != other.session.node
+}
 
 // need says what an answer requires of the enforcer.
 type need uint8

@@ -1,0 +1,201 @@
+package hub
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+)
+
+const (
+	// listingTimeout bounds one request for a node's pods, its queue included.
+	listingTimeout = 15 * time.Second
+	// listingTrust is how long a list of pods speaks for addresses that were not
+	// watched yet: pods start in bursts, and addresses change hands.
+	listingTrust = 5 * time.Second
+	// What no pod has yet is looked for again, as a pod's address appears in the
+	// API a moment after the pod has it; ever less often, as it may never.
+	firstRetry, lastRetry = 250 * time.Millisecond, time.Minute
+	// verifyEvery is how often the addresses that are watched are verified anew.
+	verifyEvery = 10 * time.Minute
+)
+
+// claim is a watch that is not in force, because the API server knows no pod of
+// the session's node with that address.
+type claim struct {
+	watch *watch
+	told  bool // it was counted
+}
+
+// sift parts what a session wants into what it may have now and what is to be
+// verified first, and reports whether a listing is needed. What it has stays its
+// own: only a listing takes it away. So does what is kept for its node: without a
+// watch the lockdown would have a gap, and it was verified lately.
+// The caller holds hub.mu.
+func (s *session) sift(want map[netip.Addr]*watch) (granted map[netip.Addr]*watch, rest map[netip.Addr]claim, doubt bool) {
+	if s.pods == nil {
+		return want, nil, false
+	}
+	var kept map[netip.Addr]*watch
+	if left := s.hub.kept[s.node]; left != nil {
+		kept = left.watches
+	}
+	fresh := s.listed != nil && s.hub.now()-s.listedAt < listingTrust
+	granted, rest = make(map[netip.Addr]*watch, len(want)), make(map[netip.Addr]claim)
+	for addr, w := range want {
+		_, known := s.listed[addr]
+		if s.watches[addr] != nil || fresh && known {
+			granted[addr] = w
+			continue
+		}
+		doubt = true
+		if kept[addr] != nil {
+			granted[addr] = w
+			continue
+		}
+		rest[addr] = claim{watch: w, told: s.unverified[addr].told}
+	}
+	return granted, rest, doubt
+}
+
+// verify is the verifier: it asks for the node's pods whenever there is doubt
+// about an address, and now and then where there is none.
+func (s *session) verify() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-s.done
+		cancel()
+	}()
+	again := time.NewTimer(soon(verifyEvery))
+	defer again.Stop()
+	for wait := firstRetry; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.doubt:
+			wait = firstRetry
+		case <-again.C:
+		}
+		unsettled, err := s.verifyNow(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.hub.stats.APIFailures.Lists.Add(1)
+			s.hub.quiet.Errorf("cannot verify the addresses that node %s watches: %v; the plugin's account needs to list pods", s.node, err)
+		}
+		if unsettled == 0 && err == nil {
+			again.Reset(soon(verifyEvery))
+			wait = firstRetry
+		} else {
+			again.Reset(soon(wait))
+			wait = min(2*wait, lastRetry)
+		}
+		// However often there is doubt, the API server has its rest.
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(firstRetry):
+		}
+	}
+}
+
+// soon spreads a wait, so that the nodes of a cluster do not ask in step.
+func soon(d time.Duration) time.Duration { return d - rand.N(d/4) }
+
+// verifyNow returns how many addresses are still in doubt. A failure takes
+// nothing away: who was verified once goes on, who was not goes on waiting.
+func (s *session) verifyNow(ctx context.Context) (unsettled int, err error) {
+	bounded, cancel := context.WithTimeout(ctx, listingTimeout)
+	defer cancel()
+	pods, err := s.pods.Addresses(bounded, s.node)
+	if err != nil {
+		return 0, err
+	}
+	begun, unsettled := s.hub.settle(s, pods)
+	if len(begun) > 0 {
+		s.queueReplay(begun)
+	}
+	return unsettled, nil
+}
+
+// settle puts in force what the listing confirms and nothing else.
+func (h *Hub) settle(s *session, pods map[netip.Addr]struct{}) (begun []*watch, unsettled int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.hasEnded() {
+		return nil, 0
+	}
+	s.listed, s.listedAt = pods, h.now()
+	granted := make(map[netip.Addr]*watch, len(s.watches)+len(s.unverified))
+	rest := make(map[netip.Addr]claim)
+	seen := make(map[*watch]bool)
+	for addr, c := range s.unverified {
+		if _, ok := pods[addr]; !ok {
+			rest[addr] = h.doubt(s, addr, c)
+			continue
+		}
+		granted[addr] = c.watch
+		if !seen[c.watch] {
+			seen[c.watch] = true
+			begun = append(begun, c.watch)
+		}
+	}
+	for addr, w := range s.watches {
+		if _, ok := pods[addr]; ok {
+			granted[addr] = w
+		} else {
+			rest[addr] = h.doubt(s, addr, claim{watch: w})
+		}
+	}
+	h.rewatch(s, granted, nil)
+	s.unverified = rest
+	return begun, len(rest) + s.contested()
+}
+
+// doubt counts and reports an address that is none of the node's, once.
+func (h *Hub) doubt(s *session, addr netip.Addr, c claim) claim {
+	if !c.told {
+		h.stats.Unverified.Add(1)
+		h.quiet.Warningf("node %s asks for the answers to %s, but no pod that runs there has this address (yet); left out until one has", s.node, addr)
+	}
+	return claim{watch: c.watch, told: true}
+}
+
+// contested counts the session's addresses that another node watches too. The
+// caller holds hub.mu.
+func (s *session) contested() (n int) {
+	for addr, w := range s.watches {
+		for _, other := range s.hub.directory.lookup(addr) {
+			if w.contests(other) {
+				n++
+				break
+			}
+		}
+	}
+	return n
+}
+
+// noteContests tells of addresses that begin to be watched while another node
+// watches them. With verification on, both sides are verified anew, and
+// whoever's pod is gone loses its claim; without, both are told.
+func (h *Hub) noteContests(changes []change) {
+	for _, c := range changes {
+		if c.new == nil || c.old != nil {
+			continue
+		}
+		for _, other := range h.directory.lookup(c.addr) {
+			if !c.new.contests(other) {
+				continue
+			}
+			h.stats.Contests.Add(1)
+			h.quiet.Warningf("the nodes %s and %s both ask for the answers to %s: an address has one pod, on one node", other.session.node, c.new.session.node, c.addr)
+			other.session.suspect()
+			c.new.session.suspect()
+		}
+	}
+}
+
+func (s *session) suspect() {
+	if s.pods != nil {
+		notify(s.doubt)
+	}
+}
