@@ -71,7 +71,8 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 		return err
 	}
 	n.subscribe = client.Subscribe
-	registry.MustRegister(newCollector(kernel, client.States))
+	certificates := newExpiries(c.credentials.Expiries)
+	registry.MustRegister(newCollector(kernel, client.States), certificates)
 	c.log.Info("enforcer starts", "version", b.version, "revision", b.revision, "node", c.node, "manifests", c.manifests)
 
 	denied := newDenialLog(n, c.log)
@@ -82,6 +83,7 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	spawn(n.run)
 	spawn(comp.run)
 	spawn(client.Run)
+	spawn(func(ctx context.Context) { certificates.watch(ctx, c.log) })
 	spawn(denied.run)
 	spawn(func(ctx context.Context) { c.watchNetwork(ctx, comp) })
 	group.Go(func() error { return manifests.Watch(ctx, c.manifests, c.log, comp.setManifests) })

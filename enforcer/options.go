@@ -57,6 +57,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.tls.Cert, "tls-cert", "", "client certificate for tcp targets, PEM; read again for each connection")
 	f.StringVar(&o.tls.Key, "tls-key", "", "key of --tls-cert, PEM")
 	f.StringVar(&o.tls.CA, "tls-ca", "", "CA of CoreDNS's certificates, PEM")
+	f.StringVar(&o.tls.Token, "token", "", "file with a service-account token for tcp targets, instead of --tls-cert; read again for each connection")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.Uint32Var(&o.connections, "connections", 8192, "connections tracked for each pod, 64 to 4194304")
@@ -264,9 +265,15 @@ func checkTLS(targets []dns.Target, files dns.Credentials) (errs []error) {
 	if !needed {
 		return nil
 	}
-	for _, f := range []struct{ flag, path string }{{"tls-cert", files.Cert}, {"tls-key", files.Key}, {"tls-ca", files.CA}} {
+	certificate := files.Token == "" || files.Cert != "" || files.Key != ""
+	for _, f := range []struct {
+		flag, path string
+		needed     bool
+	}{{"tls-cert", files.Cert, certificate}, {"tls-key", files.Key, certificate}, {"tls-ca", files.CA, true}, {"token", files.Token, false}} {
 		if f.path == "" {
-			errs = append(errs, fmt.Errorf("--%s: required%s; certificate, key and CA go together", f.flag, why))
+			if f.needed {
+				errs = append(errs, fmt.Errorf("--%s: required%s; certificate, key and CA go together, or --token and the CA", f.flag, why))
+			}
 		} else if _, err := os.ReadFile(f.path); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", f.flag, err))
 		}
@@ -276,6 +283,9 @@ func checkTLS(targets []dns.Target, files dns.Credentials) (errs []error) {
 	}
 	if _, err := files.Config(""); err != nil {
 		errs = append(errs, fmt.Errorf("--tls-cert, --tls-key, --tls-ca: %w", err))
+	}
+	if _, err := files.ReadToken(); err != nil {
+		errs = append(errs, fmt.Errorf("--token: %w", err))
 	}
 	return errs
 }

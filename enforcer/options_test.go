@@ -3,7 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -11,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -26,6 +33,10 @@ func TestCommandLineMistakes(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, []byte("no PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ca := filepath.Join(dir, "ca")
+	if err := os.WriteFile(ca, selfSigned(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	bad := t.TempDir()
@@ -45,8 +56,12 @@ func TestCommandLineMistakes(t *testing.T) {
 		{"a DNS target twice", "--manifests DIR --dns unix:///a --dns unix:///a", "given twice"},
 		{"tcp without certificates", "--manifests DIR --dns tcp://dns:53", "--tls-cert: required by --dns tcp://dns:53"},
 		{"a certificate that is not there", "--manifests DIR --tls-cert /none --tls-key FILE --tls-ca FILE", "--tls-cert: open /none"},
-		{"a key without its certificate", "--manifests DIR --tls-key FILE --tls-ca FILE", "--tls-cert: required; certificate, key and CA go together"},
+		{"a key without its certificate", "--manifests DIR --tls-key FILE --tls-ca FILE", "--tls-cert: required; certificate, key and CA go together, or --token and the CA"},
 		{"a certificate that is none", "--manifests DIR --tls-cert FILE --tls-key FILE --tls-ca FILE", "--tls-cert, --tls-key, --tls-ca: load certificate"},
+		{"a token without a CA", "--manifests DIR --dns tcp://dns:53 --token FILE", "--tls-ca: required by --dns tcp://dns:53"},
+		{"a token that is not there", "--manifests DIR --token /none --tls-ca FILE", "--token: open /none"},
+		{"a token and half a certificate", "--manifests DIR --token FILE --tls-ca FILE --tls-key FILE", "--tls-cert: required"},
+		{"a token of several words", "--manifests DIR --token FILE --tls-ca CA", "--token: load token " + file + ": no token in it; want one line"},
 		{"an address that is none", "--manifests DIR --cluster-dns kube-dns", `--cluster-dns: "kube-dns": want an IP address`},
 		{"a CIDR that is none", "--manifests DIR --guard-allow 10.0.0.1", `--guard-allow: "10.0.0.1": want a CIDR`},
 		{"a NAT64 prefix of no layout", "--manifests DIR --nat64 64:ff9b::/95", `--nat64: "64:ff9b::/95" is no NAT64 prefix; write an IPv6 one of length 32`},
@@ -67,7 +82,7 @@ func TestCommandLineMistakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.sentence, func(t *testing.T) {
-			args := strings.Fields(strings.NewReplacer("DIR", dir, "FILE", file).Replace(tt.args))
+			args := strings.Fields(strings.NewReplacer("DIR", dir, "FILE", file, "CA", ca).Replace(tt.args))
 			var out, errs bytes.Buffer
 			code := run(t.Context(), testEnv(&out, &errs), args)
 			if code != exitUsage || !strings.Contains(errs.String(), tt.want) || out.Len() > 0 {
@@ -118,6 +133,21 @@ func TestGuardAndLimitsAreSetByFlag(t *testing.T) {
 			t.Errorf("%s: got %v, want it allowed: %v", text, refusal, want)
 		}
 	}
+}
+
+// selfSigned is a certificate in PEM.
+func selfSigned(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 func testEnv(out, errs *bytes.Buffer) env {

@@ -85,12 +85,12 @@ type Client struct {
 	lookups  map[Target]error // last failure of targets that have no session
 }
 
-var errNoCredentials = errors.New("tcp needs a certificate, its key and a CA")
+var errNoCredentials = errors.New("tcp needs a CA, and a certificate with its key or a token")
 
 // New checks the configuration. Nothing is dialled before Run.
 func New(cfg Config) (*Client, error) {
 	for _, t := range cfg.Targets {
-		if !t.Unix() && cfg.Credentials == (Credentials{}) {
+		if c := cfg.Credentials; !t.Unix() && (c.CA == "" || c.Cert == "" && c.Token == "") {
 			return nil, errNoCredentials
 		}
 	}
@@ -129,8 +129,8 @@ func (c *Client) Run(ctx context.Context) {
 func (c *Client) Subscribe(watches []Watch) {
 	next, refused := newInterest(watches)
 	for _, w := range refused {
-		c.cfg.Log.Error("pod asks for more names than one session carries, none of them is learnt, and under lockdown none is answered",
-			"addresses", w.Addresses, "patterns", len(w.Patterns), "limit", stream.MaxPatterns)
+		c.cfg.Log.Error("pod asks for more names than a session carries, or has room for beside the other pods: none of them is learnt, and under lockdown none is answered",
+			"addresses", w.Addresses, "patterns", len(w.Patterns), "limit", stream.MaxPatterns, "limit of all pods", stream.MaxSessionPatterns)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -106,6 +106,33 @@ func TestWatchOverTheLimitIsRefusedAlone(t *testing.T) {
 	}
 }
 
+// What one pod too many asks for is refused at home: at the plugin it would cost
+// all pods of the node the session.
+func TestSumOfPatternsIsBoundedAtHome(t *testing.T) {
+	many := make([]string, stream.MaxPatterns)
+	for i := range many {
+		many[i] = fmt.Sprintf("p%d.example", i)
+	}
+	var same, own []Watch
+	for i := range stream.MaxSessionPatterns/stream.MaxPatterns + 1 {
+		addrs := []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})}
+		same = append(same, Watch{Addresses: addrs, Patterns: many})
+		patterns := append([]string{fmt.Sprintf("own%d.example", i)}, many[1:]...)
+		own = append(own, Watch{Addresses: addrs, Patterns: patterns})
+	}
+	in, refused := newInterest(own)
+	if len(refused) != 1 || len(in.watches) != len(own)-1 {
+		t.Errorf("got %d refused and %d kept, want those over the limit refused", len(refused), len(in.watches))
+	}
+	own[len(own)-1].Lockdown = LockdownOn
+	if in, refused = newInterest(own); len(refused) != 1 || len(in.watches) != len(own) {
+		t.Errorf("locked down: got %d refused and %d kept, want 1 and its lockdown", len(refused), len(in.watches))
+	}
+	if in, refused = newInterest(same); len(refused) != 0 || len(in.watches) != len(same) {
+		t.Errorf("pods of the same rules: got %d refused and %d kept, want all kept", len(refused), len(in.watches))
+	}
+}
+
 func render(chunks []*stream.Subscription) string {
 	var words []string
 	for _, c := range chunks {

@@ -193,10 +193,10 @@ func TestCredentialsSayWhichFileIsBad(t *testing.T) {
 		sentence, want string
 		c              Credentials
 	}{
-		{"a certificate that is not there", "load certificate /none", Credentials{"/none", good.Key, good.CA}},
-		{"a key that is not there", "/none", Credentials{good.Cert, "/none", good.CA}},
-		{"a CA that is not there", "load CA: open /none", Credentials{good.Cert, good.Key, "/none"}},
-		{"a CA without a certificate", ErrNoCertificate.Error(), Credentials{good.Cert, good.Key, empty}},
+		{"a certificate that is not there", "load certificate /none", Credentials{Cert: "/none", Key: good.Key, CA: good.CA}},
+		{"a key that is not there", "/none", Credentials{Cert: good.Cert, Key: "/none", CA: good.CA}},
+		{"a CA that is not there", "load CA: open /none", Credentials{Cert: good.Cert, Key: good.Key, CA: "/none"}},
+		{"a CA without a certificate", ErrNoCertificate.Error(), Credentials{Cert: good.Cert, Key: good.Key, CA: empty}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.sentence, func(t *testing.T) {

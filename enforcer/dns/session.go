@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
@@ -145,21 +144,19 @@ func (s *session) reason(ctx context.Context, err error) error {
 
 // dial prepares one connection, with certificates as they are now.
 func (s *session) dial() (*grpc.ClientConn, error) {
-	var creds credentials.TransportCredentials = insecure.NewCredentials()
+	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	if !s.target.Unix() {
-		cfg, err := s.client.cfg.Credentials.Config(s.target.host)
-		if err != nil {
+		var err error
+		if options, err = s.client.cfg.Credentials.dial(s.target.host); err != nil {
 			return nil, err
 		}
-		creds = credentials.NewTLS(cfg)
 	}
-	return grpc.NewClient("passthrough:///"+s.address,
-		grpc.WithTransportCredentials(creds),
+	return grpc.NewClient("passthrough:///"+s.address, append(options,
 		grpc.WithContextDialer(s.connect),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: greetTimeout}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(stream.MaxMessage), grpc.MaxCallSendMsgSize(stream.MaxMessage)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(stream.MaxMessage), grpc.MaxCallSendMsgSize(stream.MaxMessage)))...)
 }
 
 // note remembers why a connection could not be made.

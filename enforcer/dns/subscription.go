@@ -68,13 +68,14 @@ func newInterest(watches []Watch) (in *interest, refused []Watch) {
 		revisions: make(map[string]uint64, len(watches)),
 		addresses: make(map[netip.Addr]struct{}, len(watches)),
 	}
+	room := allowance{shared: make(map[string]bool)}
 	for _, w := range watches {
 		if len(w.Addresses) == 0 || len(w.Patterns) == 0 && w.Lockdown == LockdownOff {
 			continue
 		}
 		key, addrs, wire := w.wire()
 		full := len(in.addresses)+len(addrs) > stream.MaxWatched
-		if full || len(w.Patterns) > stream.MaxPatterns || proto.Size(wire) > chunkBytes {
+		if full || len(w.Patterns) > stream.MaxPatterns || proto.Size(wire) > chunkBytes || !room.take(wire.Patterns) {
 			refused = append(refused, w)
 			wire.Patterns = nil
 			if full || w.Lockdown == LockdownOff {
@@ -87,6 +88,27 @@ func newInterest(watches []Watch) (in *interest, refused []Watch) {
 		in.watches[key], in.revisions[key] = wire, w.Revision
 	}
 	return in, refused
+}
+
+// allowance counts what the patterns of a session come to. Pods with the same
+// patterns share them, as they do in CoreDNS.
+type allowance struct {
+	count, bytes int
+	shared       map[string]bool
+}
+
+// take reports whether there was room.
+func (r *allowance) take(sorted []string) bool {
+	all := strings.Join(sorted, " ")
+	if r.shared[all] {
+		return true
+	}
+	count, bytes := r.count+len(sorted), r.bytes+len(all)
+	if count > stream.MaxSessionPatterns || bytes > stream.MaxSessionPatternBytes {
+		return false
+	}
+	r.shared[all], r.count, r.bytes = true, count, bytes
+	return true
 }
 
 // wire renders w, its addresses and a key that is the same for the same set

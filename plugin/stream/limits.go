@@ -29,9 +29,10 @@ const (
 	MaxWatched = 65536
 
 	// MaxSessionPatterns and MaxSessionPatternBytes bound the patterns of all
-	// watches of one session together, each counted for each watch that has it.
-	MaxSessionPatterns     = 1 << 17
-	MaxSessionPatternBytes = 4 << 20
+	// watches of one session together; watches with the same patterns share them.
+	// At the bound they cost the plugin about 100 MB.
+	MaxSessionPatterns     = 1 << 18
+	MaxSessionPatternBytes = 16 << 20
 
 	// MaxNodeAddresses bounds Hello.node_addresses.
 	MaxNodeAddresses = 1024

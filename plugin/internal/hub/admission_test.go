@@ -51,6 +51,7 @@ type remote struct {
 	authority *enforcertest.Authority
 	api       *apitest.Server
 	log       *book
+	time      *clock
 	lease     *Lease
 	target    string
 }
@@ -60,7 +61,7 @@ type how struct{ tokens, pods bool }
 
 func newRemote(t *testing.T, how how) *remote {
 	t.Helper()
-	r := &remote{authority: enforcertest.NewAuthority(t), api: apitest.Start(t), log: &book{}}
+	r := &remote{authority: enforcertest.NewAuthority(t), api: apitest.Start(t), log: &book{}, time: newClock()}
 	client, err := apiserver.New(r.api.Kubeconfig(), time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +77,7 @@ func newRemote(t *testing.T, how how) *remote {
 	if access.Certificates, err = LoadCertificates(cert, key, ca); err != nil {
 		t.Fatal(err)
 	}
-	r.Hub = New(newClock().Now, r.log)
+	r.Hub = New(r.time.Now, r.log)
 	r.SetJournal(256)
 	if r.lease, err = r.Open(Endpoint{Network: "tcp", Address: "127.0.0.1:0"}, access); err != nil {
 		t.Fatal(err)

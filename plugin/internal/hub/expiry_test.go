@@ -134,8 +134,7 @@ func TestDue(t *testing.T) {
 // TestExpiryIsSaidOnceADay proves S2: early enough, and not at every check.
 func TestExpiryIsSaidOnceADay(t *testing.T) {
 	r := newRemote(t, how{})
-	clock := newClock() // long before the certificates begin
-	r.clock = clock.Now
+	clock := r.time // long before the certificates begin
 	said := make(map[string]time.Time)
 	said0 := len(r.log.lines)
 	r.warnOfExpiry(r.lease.listener, said)

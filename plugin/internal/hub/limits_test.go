@@ -74,17 +74,22 @@ func TestPatternsOfASession(t *testing.T) {
 		name     string
 		patterns []string
 		pods     int
+		same     bool // all pods have the same
 		refused  bool
 	}{
-		{"as many as may be", many(stream.MaxPatterns, 0), stream.MaxSessionPatterns / stream.MaxPatterns, false},
-		{"one pod more", many(stream.MaxPatterns, 0), stream.MaxSessionPatterns/stream.MaxPatterns + 1, true},
-		{"few, and long", many(8000, 200), 3, true},
+		{"as many as may be", many(stream.MaxPatterns, 0), stream.MaxSessionPatterns / stream.MaxPatterns, false, false},
+		{"one pod more", many(stream.MaxPatterns, 0), stream.MaxSessionPatterns/stream.MaxPatterns + 1, false, true},
+		{"one pod more, and all of the same rules, which share them", many(stream.MaxPatterns, 0), stream.MaxSessionPatterns/stream.MaxPatterns + 1, true, false},
+		{"few, and long", many(8000, 230), 10, false, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h, target := served(t, newClock())
 			e := enforcertest.Dial(t, target, "node-a")
 			for i := range tt.pods {
+				if !tt.same {
+					tt.patterns[0] = fmt.Sprintf("own%d.example.org", i)
+				}
 				e.Offer(subscription(&stream.Subscription{Watches: []*stream.Watch{
 					{Addresses: [][]byte{{10, 0, 0, byte(i)}}, Patterns: tt.patterns},
 				}}))
@@ -97,7 +102,7 @@ func TestPatternsOfASession(t *testing.T) {
 				enforcertest.Await(t, "that one too", func() bool { return h.Watched() == tt.pods+1 })
 				return
 			}
-			if err := e.Ended(); status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "in all watches; want at most 131072 of 4194304") {
+			if err := e.Ended(); status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "in all watches; want at most 262144 of 16777216") {
 				t.Errorf("ended with %v", err)
 			}
 		})
