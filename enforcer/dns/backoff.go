@@ -12,6 +12,8 @@ const (
 	// that was away for minutes. 5,000 enforcers then knock at a dead replica
 	// 8,000 times a second, a SYN each.
 	lastDelay = 800 * time.Millisecond
+	// maxAttempt is one whose delay does not grow any more.
+	maxAttempt = 6
 )
 
 // delay is how long to wait before the given attempt, 0 being the first one
@@ -19,7 +21,7 @@ const (
 // not come back in step when a replica returns.
 func delay(attempt int) time.Duration {
 	d := lastDelay
-	if attempt < 6 {
+	if attempt < maxAttempt {
 		d = min(firstDelay<<attempt, lastDelay)
 	}
 	return d/2 + rand.N(d/2)

@@ -35,6 +35,8 @@ type Config struct {
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Refresh is how often host names are resolved again, 5 s if zero.
 	Refresh time.Duration
+
+	renewal, handover time.Duration // of tests; zero means what is right
 }
 
 // Learned is one answer that a watched pod is about to get, or got before.
@@ -99,6 +101,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Refresh == 0 {
 		cfg.Refresh = 5 * time.Second
+	}
+	if cfg.handover == 0 {
+		cfg.handover = handover
 	}
 	if cfg.NodeAddresses == nil {
 		cfg.NodeAddresses = func() []netip.Addr { return nil }

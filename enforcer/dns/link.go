@@ -29,6 +29,8 @@ var (
 // its writer on its own: one of each is what gRPC allows.
 type link struct {
 	session *session
+	conn    *grpc.ClientConn
+	ctx     context.Context // of the stream; ends with cancel
 	stream  grpc.BidiStreamingClient[stream.ClientMessage, stream.ServerMessage]
 	acks    chan ack
 	cancel  context.CancelCauseFunc
@@ -37,6 +39,11 @@ type link struct {
 type ack struct {
 	seq   uint64
 	valid time.Duration
+}
+
+func (l *link) close() {
+	l.cancel(nil)
+	l.conn.Close()
 }
 
 // Acknowledge is called from any goroutine.

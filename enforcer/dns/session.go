@@ -95,33 +95,77 @@ func (s *session) run(ctx context.Context) {
 	}
 }
 
-// once holds one stream from dialling to its end and says why it ended.
+// once holds one stream after another, each begun before the last one ends, and
+// says why none is left. The first may fail to begin.
 func (s *session) once(parent context.Context) error {
+	var retiring sync.WaitGroup
+	defer retiring.Wait()
+	l, err := s.open(parent)
+	for err == nil {
+		var next *link
+		if next, err = s.hold(parent, l, &retiring); next == nil {
+			return err
+		}
+		l = next
+	}
+	return err
+}
+
+// open makes one stream, as far as Welcome.
+func (s *session) open(parent context.Context) (*link, error) {
 	ctx, cancel := context.WithCancelCause(parent)
-	defer cancel(nil)
 	s.note(nil)
 	conn, err := s.dial()
 	if err != nil {
-		return err
+		cancel(nil)
+		return nil, err
 	}
-	defer conn.Close()
-	l := &link{session: s, acks: make(chan ack, maxUnsentAcks), cancel: cancel}
+	l := &link{session: s, conn: conn, ctx: ctx, acks: make(chan ack, maxUnsentAcks), cancel: cancel}
 	late := time.AfterFunc(greetTimeout, func() { cancel(errNoWelcome) })
 	defer late.Stop()
-	l.stream, err = stream.NewNamesClient(conn).Session(ctx)
-	if err != nil {
-		return s.reason(ctx, err)
+	var instance string
+	if l.stream, err = stream.NewNamesClient(conn).Session(ctx); err == nil {
+		instance, err = l.greet()
 	}
-	instance, err := l.greet()
-	if err != nil {
-		return s.reason(ctx, err)
+	if err == nil && !late.Stop() {
+		err = errNoWelcome
 	}
-	if !late.Stop() {
-		return errNoWelcome
+	if err != nil {
+		err = s.reason(ctx, err)
+		l.close()
+		return nil, err
 	}
 	s.set(true, instance, nil)
 	s.client.cfg.Log.Info("connected to CoreDNS", "target", s.target.String(), "address", s.address, "instance", instance)
-	return s.reason(ctx, l.serve(ctx))
+	return l, nil
+}
+
+// hold serves a stream until it ends, or until its successor has begun, which
+// it returns. The old stream goes on for a moment then, so that there is none in
+// which CoreDNS lets an answer pass unheld.
+func (s *session) hold(parent context.Context, l *link, retiring *sync.WaitGroup) (next *link, err error) {
+	ended := make(chan error, 1)
+	retiring.Go(func() {
+		defer l.close()
+		ended <- s.reason(l.ctx, l.serve(l.ctx))
+	})
+	renew := s.renewal()
+	defer renew.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return nil, err
+		case <-renew.C:
+		}
+		next, err := s.open(parent)
+		if err == nil {
+			time.AfterFunc(s.client.cfg.handover, func() { l.cancel(errRenewed) })
+			return next, nil
+		}
+		s.client.cfg.Log.Debug("cannot renew the session with CoreDNS yet", "target", s.target.String(), "address", s.address, "error", err)
+		s.note(nil)
+		renew.Reset(delay(maxAttempt))
+	}
 }
 
 // reason prefers why a connection was refused, or why we ended a stream, to
