@@ -51,6 +51,10 @@ oracles: ## hold rules against other people's models, and deploy/crds against an
 kernels: ## run the kernel's tests on older Linux, emulated (Debian: qemu-system-x86 busybox-static cpio xz-utils)
 	for release in 6.1 6.12; do hack/vm/run $$release; done
 
+.PHONY: certs
+certs: ## make certificates for a trial: NODES="n1 n2" OUT=dir; SERVERS="names of CoreDNS"
+	go run ./hack/certs -out '$(OUT)' -nodes '$(NODES)' $(if $(SERVERS),-servers '$(SERVERS)') $(ARGS)
+
 .PHONY: race
 race: ## run the tests with Go's race detector
 	go test -race -tags $(TAGS) -timeout 20m $(ARGS) ./enforcer/... ./plugin/...

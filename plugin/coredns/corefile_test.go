@@ -18,6 +18,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/nameward/nameward/plugin/internal/apiserver/apitest"
 	"github.com/nameward/nameward/plugin/internal/enforcertest"
 )
 
@@ -45,7 +46,7 @@ func TestShippedCorefiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) < 3 {
+	if len(files) < 4 {
 		t.Fatalf("found %v, want the Corefiles that we ship", files)
 	}
 	for _, file := range files {
@@ -132,6 +133,7 @@ func here(t *testing.T, content string) string {
 		"/etc/nameward/tls", dir,
 		"169.254.20.10", "127.0.0.1",
 		"lameduck 5s", "lameduck 1ms",
+		"verify_pods", "verify_pods\n kubeconfig "+apitest.Start(t).Kubeconfig(),
 		"pods insecure", "pods insecure\n endpoint "+api.URL+"\n startup_timeout 1ms",
 	).Replace(content)
 }
