@@ -11,6 +11,7 @@ import (
 
 	"github.com/coredns/caddy"
 
+	"github.com/nameward/nameward/plugin/internal/apiserver/apitest"
 	"github.com/nameward/nameward/plugin/internal/enforcertest"
 )
 
@@ -152,6 +153,28 @@ func TestMutualTLSEndToEnd(t *testing.T) {
 	e := enforcertest.Dial(t, target, "node-a", authority.DialOption(authority))
 	e.Watch("127.0.0.1", "example.org")
 	enforcertest.Await(t, "the watch is placed", func() bool { return process.Watched() == 1 })
+	r := s.ask("example.org.", query{})
+	e.Ack(e.Learned().GetSeq(), time.Hour)
+	s.expect(r, "NOERROR 192.0.2.1")
+}
+
+// TestTokensEndToEnd proves N16 for tokens through a Corefile: who is of the node
+// hears of its pods, and of nobody else's.
+func TestTokensEndToEnd(t *testing.T) {
+	authority, api := enforcertest.NewAuthority(t), apitest.Start(t)
+	api.Accept("a.good.one", apitest.Token{Account: "system:serviceaccount:kube-system:nameward", Audiences: []string{"nameward"}, Node: "node-a"})
+	api.Run(apitest.Pod("node-a", "127.0.0.1"), apitest.Pod("node-b", "127.0.0.2"))
+	cert, key, _ := authority.Write(t.TempDir(), "coredns")
+	u := newUpstream(t, map[string]string{"example.org.": organisation})
+	words := "hold 5s servfail\n tls " + cert + " " + key + "\n authenticate token nameward kube-system/nameward\n verify_pods\n kubeconfig " + api.Kubeconfig()
+	s := start(t, strings.Replace(forwarding(u, words), "SOCKET", "tcp://127.0.0.1:0", 1))
+	target := handlerOf(s.instance).instance.leases[0].Addr().String()
+	e := enforcertest.Dial(t, target, "node-a", authority.Token("a.good.one")...)
+	for _, client := range []string{"127.0.0.1", "127.0.0.2"} {
+		e.Watch(client, "example.org")
+	}
+	enforcertest.Await(t, "its own pod is watched", func() bool { return process.Watched() == 1 && process.Waiting() == 1 })
+	s.expect(s.ask("example.org.", query{client: "127.0.0.2"}), "NOERROR 192.0.2.1")
 	r := s.ask("example.org.", query{})
 	e.Ack(e.Learned().GetSeq(), time.Hour)
 	s.expect(r, "NOERROR 192.0.2.1")

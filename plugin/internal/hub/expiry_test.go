@@ -155,4 +155,3 @@ func TestExpiryIsSaidOnceADay(t *testing.T) {
 		t.Errorf("said %q, want one message more for each file", r.log.lines)
 	}
 }
-
