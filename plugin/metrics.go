@@ -101,8 +101,16 @@ func init() {
 // the endpoints of the present Corefile use.
 type expiries struct{}
 
-var expiryDesc = prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, pluginName, "certificate_expiry_timestamp_seconds"),
-	"When the certificates of a file in use expire, in seconds since 1970.", []string{"endpoint", "file"}, nil)
+var (
+	expiryOpts = prometheus.GaugeOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: pluginName,
+		Name:      "certificate_expiry_timestamp_seconds",
+		Help:      "When the certificates of a file in use expire, in seconds since 1970.",
+	}
+	expiryDesc = prometheus.NewDesc(prometheus.BuildFQName(expiryOpts.Namespace, expiryOpts.Subsystem, expiryOpts.Name),
+		expiryOpts.Help, []string{"endpoint", "file"}, nil)
+)
 
 // Describe implements prometheus.Collector.
 func (expiries) Describe(ch chan<- *prometheus.Desc) { ch <- expiryDesc }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coredns/caddy"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/nameward/nameward/plugin/internal/apiserver/apitest"
 	"github.com/nameward/nameward/plugin/internal/enforcertest"
@@ -150,6 +152,12 @@ func TestMutualTLSEndToEnd(t *testing.T) {
 	u := newUpstream(t, map[string]string{"example.org.": organisation})
 	s := start(t, strings.Replace(forwarding(u, "hold 5s servfail\n tls "+cert+" "+key+" "+ca), "SOCKET", "tcp://127.0.0.1:0", 1))
 	target := handlerOf(s.instance).instance.leases[0].Addr().String()
+	expires := make(chan prometheus.Metric, 4)
+	expiries{}.Collect(expires)
+	var m dto.Metric
+	if err := (<-expires).Write(&m); err != nil || m.GetLabel()[1].GetValue() != cert || m.GetGauge().GetValue() < float64(time.Now().Unix()) {
+		t.Errorf("got %v and %v, want the end of %s", &m, err, cert)
+	}
 	e := enforcertest.Dial(t, target, "node-a", authority.DialOption(authority))
 	e.Watch("127.0.0.1", "example.org")
 	enforcertest.Await(t, "the watch is placed", func() bool { return process.Watched() == 1 })
