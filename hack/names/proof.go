@@ -14,6 +14,7 @@ import (
 	"github.com/nameward/nameward/hack/demo/scene"
 	"github.com/nameward/nameward/hack/names/fleet"
 	"github.com/nameward/nameward/hack/names/report"
+	"github.com/nameward/nameward/hack/names/scenario"
 )
 
 // proof is what the parts share: the fleet, which is built when the first part
@@ -33,10 +34,23 @@ type part struct {
 
 func (p *proof) parts() []part {
 	return []part{
+		{"scenarios", p.scenarios},
 		{"race", p.race},
 		{"counter-proofs", p.counterProofs},
 		{"chaos", p.chaos},
 	}
+}
+
+// scenarios plays the table of what DNS servers do wrong, on a node of its own.
+func (p *proof) scenarios(ctx context.Context, r *report.Report) error {
+	folder, err := os.MkdirTemp(scene.Private, "nameward-")
+	if err != nil {
+		return fmt.Errorf("create the run's folder: %w", err)
+	}
+	defer os.RemoveAll(folder)
+	total, err := scenario.Run(ctx, folder, p.binaries, r.Writer())
+	r.Tally(total.Passed, total.Failed)
+	return err
 }
 
 // ready builds the fleet where there is none, and returns once every node and

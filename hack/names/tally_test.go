@@ -122,7 +122,7 @@ func TestParse(t *testing.T) {
 		{"all that is known", "-trials 7 -seed 3 -chaos 2s -only chaos -keep", ""},
 		{"no trials are no proof", "-trials 0", "want 1 to 1000000"},
 		{"chaos has an end", "-chaos 1h", "want up to 10m"},
-		{"a part that there is not", "-only rase", "no part; write one of race"},
+		{"a part that there is not", "-only rase", "no part; write one of scenarios, race"},
 		{"what is no flag", "race", `unexpected argument "race"`},
 	} {
 		t.Run(c.says, func(t *testing.T) {

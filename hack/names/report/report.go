@@ -26,6 +26,7 @@ type Report struct {
 	out    io.Writer
 	passed int
 	wrong  []Check
+	others int // failures that were told elsewhere
 }
 
 // To returns a report that prints to out.
@@ -64,23 +65,36 @@ func (r *Report) Fail(part string, err error) {
 	r.Check(Check{Name: part, Want: "told to its end", Got: err.Error()})
 }
 
+// Tally adds what a part has checked and told by itself.
+func (r *Report) Tally(passed, failed int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.passed, r.others = r.passed+passed, r.others+failed
+}
+
+// Writer is where a part may print what it tells by itself.
+func (r *Report) Writer() io.Writer { return r.out }
+
 // Failed says whether any check was not as it should be.
 func (r *Report) Failed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.wrong) > 0
+	return len(r.wrong)+r.others > 0
 }
 
 // Summary repeats what failed and prints the score as the last line.
 func (r *Report) Summary() {
 	r.mu.Lock()
-	passed, wrong := r.passed, r.wrong
+	passed, wrong, others := r.passed, r.wrong, r.others
 	r.mu.Unlock()
 	r.print("")
 	for _, c := range wrong {
 		r.print("failed: %s: got %s, want %s %s", strings.TrimSpace(c.Name), c.Got, c.Want, c.Why)
 	}
-	r.print("%d passed, %d failed", passed, len(wrong))
+	if others > 0 {
+		r.print("failed: %d more, told above", others)
+	}
+	r.print("%d passed, %d failed", passed, len(wrong)+others)
 }
 
 // print writes one line and leaves no blanks at the end of a line: an empty last cell has some.

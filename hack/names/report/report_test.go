@@ -17,15 +17,16 @@ func TestReport(t *testing.T) {
 	}
 	r.Check(Check{Name: "leaks", Want: "0", Got: "3", Why: "a → b"})
 	r.Fail("chaos", errors.New("no kernel"))
+	r.Tally(5, 2)
 	r.Summary()
 	if !r.Failed() {
 		t.Error("after a check that is wrong: got not failed, want failed")
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if got, want := lines[len(lines)-1], "1 passed, 2 failed"; got != want {
+	if got, want := lines[len(lines)-1], "6 passed, 4 failed"; got != want {
 		t.Errorf("last line: got %q, want %q", got, want)
 	}
-	for _, want := range []string{"ok SYNs lost", "NO leaks", "3, want 0", "failed: leaks: got 3, want 0 a → b", "failed: chaos: got no kernel"} {
+	for _, want := range []string{"ok SYNs lost", "NO leaks", "3, want 0", "failed: leaks: got 3, want 0 a → b", "failed: chaos: got no kernel", "failed: 2 more, told above"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("report: got\n%s\nwant %q in it", out.String(), want)
 		}
