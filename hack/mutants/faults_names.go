@@ -37,7 +37,7 @@ var lockdownMutants = []mutant{
 	{"only questions for addresses are locked down", "N9", "plugin/handler.go",
 		"\tif locked {\n\t\t// Before", "\tif locked && teaches(r) {\n\t\t// Before", pluginTests},
 	{"what autopath makes of a name is not looked at", "N9", "plugin/setup.go",
-		"\t\tn.fenceAutopath(config.Handler(\"autopath\"))\n", "", pluginTests},
+		"\t\t\tn.fenceAutopath(a)\n", "", pluginTests},
 	{"lockdown ends with the stream", "N9", "plugin/internal/hub/lockdown.go",
 		"\t\tchanges = append(changes, change{addr: addr, new: k})\n", "", pluginTests},
 	{"an enforcer that ends late takes the lockdown of its successor", "N9", "plugin/internal/hub/lockdown.go",
