@@ -167,7 +167,6 @@ func (h *Hub) newServer(l *listener) *grpc.Server {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(4),
 		grpc.ReadBufferSize(idleBuffer),
-		grpc.SharedWriteBuffer(true),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout, MaxConnectionIdle: maxIdle,
