@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -55,7 +56,7 @@ func TestShippedCorefiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			startCorefile(t, file, string(content))
+			alone(t, func() { startCorefile(t, file, string(content)) })
 		})
 	}
 }
@@ -81,7 +82,33 @@ func TestReadme(t *testing.T) {
 		t.Fatalf("found %d Corefiles, want the man page's examples", len(snippets))
 	}
 	for i, s := range snippets {
-		t.Run(fmt.Sprintf("example %d", i+1), func(t *testing.T) { startCorefile(t, "README.md", s[1]) })
+		t.Run(fmt.Sprintf("example %d", i+1), func(t *testing.T) {
+			alone(t, func() { startCorefile(t, "README.md", s[1]) })
+		})
+	}
+}
+
+// inChild is set where this test binary runs one test for its parent.
+const inChild = "NAMEWARD_TEST_ALONE"
+
+// alone runs a test in a process of its own: at each start, the kubernetes plugin
+// replaces the logger of the process, which what is left of the one before may
+// be using.
+func alone(t *testing.T, f func()) {
+	t.Helper()
+	if os.Getenv(inChild) != "" {
+		f()
+		return
+	}
+	var path []string
+	for _, name := range strings.Split(t.Name(), "/") {
+		path = append(path, "^"+regexp.QuoteMeta(name)+"$")
+	}
+	child := exec.Command(os.Args[0], "-test.v", "-test.run="+strings.Join(path, "/"))
+	child.Env = append(os.Environ(), inChild+"=1")
+	out, err := child.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" ") {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
 

@@ -269,6 +269,7 @@ func TestUnfinishedChangeIsBounded(t *testing.T) {
 	if len(s.unplayed) != 1 || h.Watched() != 0 {
 		t.Errorf("%d watches wait and %d clients are watched, want 1 and 0", len(s.unplayed), h.Watched())
 	}
+	s.sender = true // as one that waits for its peer to read
 	if err := s.subscribe(&stream.Subscription{}); err != nil {
 		t.Fatal(err)
 	}
