@@ -25,16 +25,8 @@ struct passage {
 
 #define SECOND 1000000000ULL
 
-#define IDLE_TCP (432000 * SECOND)
-#define IDLE_TCP_UNREPLIED (120 * SECOND)
-#define IDLE_TCP_CLOSING (10 * SECOND)
-#define IDLE_SCTP (432000 * SECOND)
-#define IDLE_UDP (180 * SECOND)
-#define IDLE_UNREPLIED (30 * SECOND)
-#define IDLE_ECHO (30 * SECOND)
-#define IDLE_FRAGMENT (30 * SECOND) // as net.ipv4.ipfrag_time
-
-static __always_inline __u64 idle_limit(const struct flow *flow, const struct connection *connection)
+// In seconds. KernelConnection.Lives (lives.go) reads the same rules.
+static __always_inline __u32 idle_limit(const struct flow *flow, const struct connection *connection)
 {
 	__u8 closed = CONNECTION_FIN_OPENER | CONNECTION_FIN_OTHER;
 	__u8 flags = connection->flags;
@@ -66,7 +58,8 @@ static __always_inline __u64 now(void)
 
 static __always_inline int alive(const struct flow *flow, const struct connection *connection, __u64 time)
 {
-	return time - connection->last_seen < idle_limit(flow, connection) || time < connection->last_seen;
+	return time - connection->last_seen < idle_limit(flow, connection) * SECOND ||
+	       time < connection->last_seen;
 }
 
 static __always_inline __u32 current_epoch(void)
@@ -77,10 +70,21 @@ static __always_inline __u32 current_epoch(void)
 	return w ? w->epoch : 0;
 }
 
-__noinline __u64 granted_class(const struct endpoint *endpoint, const union address *peer)
+// A packet from within a TCP connection. Of other protocols any packet may be
+// the first.
+static __always_inline int midstream(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_TCP && !(packet->tcp_flags & TCP_SYN);
+}
+
+// The class of the grant that vouches for the peer, or 0. Past its time a grant
+// opens nothing; while it is held, it still speaks for connections whose own
+// entry was evicted (N6, D12).
+__noinline __u64 granted_class(const struct endpoint *endpoint, const union address *peer, int established)
 {
 	union address key;
 	struct grant *grant;
+	__u64 until;
 	void *table;
 	__u32 slot;
 
@@ -94,10 +98,13 @@ __noinline __u64 granted_class(const struct endpoint *endpoint, const union addr
 	// for a key, only what is on the stack.
 	key = *peer;
 	grant = bpf_map_lookup_elem(table, &key);
-	// Expiry holds even when nobody is left to remove the entry (N5).
-	if (!grant || grant->expires <= bpf_ktime_get_coarse_ns())
+	if (!grant)
 		return 0;
-	return grant->class;
+	until = grant->expires;
+	if (established && grant->held > until)
+		until = grant->held;
+	// Both hold even when nobody is left to remove the entry (N5).
+	return until > bpf_ktime_get_coarse_ns() ? grant->class : 0;
 }
 
 // The policy has changed since the last judgement (D6). The name that admitted
@@ -110,7 +117,7 @@ static __noinline judgement rejudge(const struct endpoint *endpoint, const struc
 	judgement again = judge(&endpoint->stances[ENFORCED], opener, flow, connection->name_class);
 
 	if (!passes(again) && opener == EGRESS) {
-		__u64 class = granted_class(endpoint, &flow->peer);
+		__u64 class = granted_class(endpoint, &flow->peer, flow->protocol == IPPROTO_TCP);
 
 		if (class && class != connection->name_class) {
 			again = judge(&endpoint->stances[ENFORCED], opener, flow, class);

@@ -50,6 +50,15 @@ type KernelConnection struct {
 	Zero      uint16
 }
 
+type KernelConnectionFlag uint32
+
+const (
+	KernelConnectionFlagCONNECTION_REPLIED    KernelConnectionFlag = 1
+	KernelConnectionFlagCONNECTION_FIN_OPENER KernelConnectionFlag = 2
+	KernelConnectionFlagCONNECTION_FIN_OTHER  KernelConnectionFlag = 4
+	KernelConnectionFlagCONNECTION_RESET      KernelConnectionFlag = 8
+)
+
 type KernelCounter struct {
 	_       structs.HostLayout
 	Packets uint64
@@ -108,7 +117,21 @@ type KernelGrant struct {
 	_       structs.HostLayout
 	Class   uint64
 	Expires uint64
+	Held    uint64
 }
+
+type KernelIdle uint32
+
+const (
+	KernelIdleIDLE_TCP           KernelIdle = 432000
+	KernelIdleIDLE_TCP_UNREPLIED KernelIdle = 120
+	KernelIdleIDLE_TCP_CLOSING   KernelIdle = 10
+	KernelIdleIDLE_SCTP          KernelIdle = 432000
+	KernelIdleIDLE_UDP           KernelIdle = 180
+	KernelIdleIDLE_UNREPLIED     KernelIdle = 30
+	KernelIdleIDLE_ECHO          KernelIdle = 30
+	KernelIdleIDLE_FRAGMENT      KernelIdle = 30
+)
 
 type KernelKind uint32
 
@@ -231,36 +254,39 @@ type KernelWorld struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	KernelMapAddresses       = "addresses"
-	KernelMapBudgets         = "budgets"
-	KernelMapConnections     = "connections"
-	KernelMapCounters        = "counters"
-	KernelMapDenials         = "denials"
-	KernelMapDenialsLost     = "denials_lost"
-	KernelMapEndpoints       = "endpoints"
-	KernelMapGrants          = "grants"
-	KernelMapPlaces          = "places"
-	KernelMapPorts           = "ports"
-	KernelMapPrefixes        = "prefixes"
-	KernelMapRows            = "rows"
-	KernelMapServices        = "services"
-	KernelMapSlots           = "slots"
-	KernelMapTraces          = "traces"
-	KernelMapWorld           = "world"
-	KernelProgIntoPod        = "into_pod"
-	KernelProgNothing        = "nothing"
-	KernelProgOutOfPod       = "out_of_pod"
-	KernelVarActionInBtf     = "action_in_btf"
-	KernelVarConnectionInBtf = "connection_in_btf"
-	KernelVarDenialInBtf     = "denial_in_btf"
-	KernelVarDirectionInBtf  = "direction_in_btf"
-	KernelVarEndpointInBtf   = "endpoint_in_btf"
-	KernelVarFlowInBtf       = "flow_in_btf"
-	KernelVarGrantInBtf      = "grant_in_btf"
-	KernelVarKindInBtf       = "kind_in_btf"
-	KernelVarReasonInBtf     = "reason_in_btf"
-	KernelVarTick            = "tick"
-	KernelVarTierInBtf       = "tier_in_btf"
+	KernelMapAddresses           = "addresses"
+	KernelMapBudgets             = "budgets"
+	KernelMapConnections         = "connections"
+	KernelMapCounters            = "counters"
+	KernelMapDenials             = "denials"
+	KernelMapDenialsLost         = "denials_lost"
+	KernelMapEndpoints           = "endpoints"
+	KernelMapGrants              = "grants"
+	KernelMapPlaces              = "places"
+	KernelMapPorts               = "ports"
+	KernelMapPrefixes            = "prefixes"
+	KernelMapRows                = "rows"
+	KernelMapServices            = "services"
+	KernelMapSlots               = "slots"
+	KernelMapTraces              = "traces"
+	KernelMapWorld               = "world"
+	KernelProgIntoPod            = "into_pod"
+	KernelProgNothing            = "nothing"
+	KernelProgOutOfPod           = "out_of_pod"
+	KernelProgTellTime           = "tell_time"
+	KernelVarActionInBtf         = "action_in_btf"
+	KernelVarConnectionFlagInBtf = "connection_flag_in_btf"
+	KernelVarConnectionInBtf     = "connection_in_btf"
+	KernelVarDenialInBtf         = "denial_in_btf"
+	KernelVarDirectionInBtf      = "direction_in_btf"
+	KernelVarEndpointInBtf       = "endpoint_in_btf"
+	KernelVarFlowInBtf           = "flow_in_btf"
+	KernelVarGrantInBtf          = "grant_in_btf"
+	KernelVarIdleInBtf           = "idle_in_btf"
+	KernelVarKindInBtf           = "kind_in_btf"
+	KernelVarReasonInBtf         = "reason_in_btf"
+	KernelVarTick                = "tick"
+	KernelVarTierInBtf           = "tier_in_btf"
 )
 
 // LoadKernel returns the embedded CollectionSpec for Kernel.
@@ -308,6 +334,7 @@ type KernelProgramSpecs struct {
 	IntoPod  *ebpf.ProgramSpec `ebpf:"into_pod"`
 	Nothing  *ebpf.ProgramSpec `ebpf:"nothing"`
 	OutOfPod *ebpf.ProgramSpec `ebpf:"out_of_pod"`
+	TellTime *ebpf.ProgramSpec `ebpf:"tell_time"`
 }
 
 // KernelMapSpecs contains maps before they are loaded into the kernel.
@@ -336,17 +363,19 @@ type KernelMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KernelVariableSpecs struct {
-	ActionInBtf     *ebpf.VariableSpec `ebpf:"action_in_btf"`
-	ConnectionInBtf *ebpf.VariableSpec `ebpf:"connection_in_btf"`
-	DenialInBtf     *ebpf.VariableSpec `ebpf:"denial_in_btf"`
-	DirectionInBtf  *ebpf.VariableSpec `ebpf:"direction_in_btf"`
-	EndpointInBtf   *ebpf.VariableSpec `ebpf:"endpoint_in_btf"`
-	FlowInBtf       *ebpf.VariableSpec `ebpf:"flow_in_btf"`
-	GrantInBtf      *ebpf.VariableSpec `ebpf:"grant_in_btf"`
-	KindInBtf       *ebpf.VariableSpec `ebpf:"kind_in_btf"`
-	ReasonInBtf     *ebpf.VariableSpec `ebpf:"reason_in_btf"`
-	Tick            *ebpf.VariableSpec `ebpf:"tick"`
-	TierInBtf       *ebpf.VariableSpec `ebpf:"tier_in_btf"`
+	ActionInBtf         *ebpf.VariableSpec `ebpf:"action_in_btf"`
+	ConnectionFlagInBtf *ebpf.VariableSpec `ebpf:"connection_flag_in_btf"`
+	ConnectionInBtf     *ebpf.VariableSpec `ebpf:"connection_in_btf"`
+	DenialInBtf         *ebpf.VariableSpec `ebpf:"denial_in_btf"`
+	DirectionInBtf      *ebpf.VariableSpec `ebpf:"direction_in_btf"`
+	EndpointInBtf       *ebpf.VariableSpec `ebpf:"endpoint_in_btf"`
+	FlowInBtf           *ebpf.VariableSpec `ebpf:"flow_in_btf"`
+	GrantInBtf          *ebpf.VariableSpec `ebpf:"grant_in_btf"`
+	IdleInBtf           *ebpf.VariableSpec `ebpf:"idle_in_btf"`
+	KindInBtf           *ebpf.VariableSpec `ebpf:"kind_in_btf"`
+	ReasonInBtf         *ebpf.VariableSpec `ebpf:"reason_in_btf"`
+	Tick                *ebpf.VariableSpec `ebpf:"tick"`
+	TierInBtf           *ebpf.VariableSpec `ebpf:"tier_in_btf"`
 }
 
 // KernelObjects contains all objects after they have been loaded into the kernel.
@@ -412,17 +441,19 @@ func (m *KernelMaps) Close() error {
 //
 // It can be passed to LoadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KernelVariables struct {
-	ActionInBtf     *ebpf.Variable `ebpf:"action_in_btf"`
-	ConnectionInBtf *ebpf.Variable `ebpf:"connection_in_btf"`
-	DenialInBtf     *ebpf.Variable `ebpf:"denial_in_btf"`
-	DirectionInBtf  *ebpf.Variable `ebpf:"direction_in_btf"`
-	EndpointInBtf   *ebpf.Variable `ebpf:"endpoint_in_btf"`
-	FlowInBtf       *ebpf.Variable `ebpf:"flow_in_btf"`
-	GrantInBtf      *ebpf.Variable `ebpf:"grant_in_btf"`
-	KindInBtf       *ebpf.Variable `ebpf:"kind_in_btf"`
-	ReasonInBtf     *ebpf.Variable `ebpf:"reason_in_btf"`
-	Tick            *ebpf.Variable `ebpf:"tick"`
-	TierInBtf       *ebpf.Variable `ebpf:"tier_in_btf"`
+	ActionInBtf         *ebpf.Variable `ebpf:"action_in_btf"`
+	ConnectionFlagInBtf *ebpf.Variable `ebpf:"connection_flag_in_btf"`
+	ConnectionInBtf     *ebpf.Variable `ebpf:"connection_in_btf"`
+	DenialInBtf         *ebpf.Variable `ebpf:"denial_in_btf"`
+	DirectionInBtf      *ebpf.Variable `ebpf:"direction_in_btf"`
+	EndpointInBtf       *ebpf.Variable `ebpf:"endpoint_in_btf"`
+	FlowInBtf           *ebpf.Variable `ebpf:"flow_in_btf"`
+	GrantInBtf          *ebpf.Variable `ebpf:"grant_in_btf"`
+	IdleInBtf           *ebpf.Variable `ebpf:"idle_in_btf"`
+	KindInBtf           *ebpf.Variable `ebpf:"kind_in_btf"`
+	ReasonInBtf         *ebpf.Variable `ebpf:"reason_in_btf"`
+	Tick                *ebpf.Variable `ebpf:"tick"`
+	TierInBtf           *ebpf.Variable `ebpf:"tier_in_btf"`
 }
 
 // KernelPrograms contains all programs after they have been loaded into the kernel.
@@ -432,6 +463,7 @@ type KernelPrograms struct {
 	IntoPod  *ebpf.Program `ebpf:"into_pod"`
 	Nothing  *ebpf.Program `ebpf:"nothing"`
 	OutOfPod *ebpf.Program `ebpf:"out_of_pod"`
+	TellTime *ebpf.Program `ebpf:"tell_time"`
 }
 
 func (p *KernelPrograms) Close() error {
@@ -439,6 +471,7 @@ func (p *KernelPrograms) Close() error {
 		p.IntoPod,
 		p.Nothing,
 		p.OutOfPod,
+		p.TellTime,
 	)
 }
 

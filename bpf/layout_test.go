@@ -21,7 +21,7 @@ func TestLayout(t *testing.T) {
 		{"row_key", unsafe.Sizeof(KernelRowKey{}), 24},
 		{"service_key", unsafe.Sizeof(KernelServiceKey{}), 24},
 		{"service", unsafe.Sizeof(KernelService{}), 264},
-		{"grant", unsafe.Sizeof(KernelGrant{}), 16},
+		{"grant", unsafe.Sizeof(KernelGrant{}), 24},
 		{"flow", unsafe.Sizeof(KernelFlow{}), 24},
 		{"connection", unsafe.Sizeof(KernelConnection{}), 24},
 		{"counter", unsafe.Sizeof(KernelCounter{}), 16},

@@ -66,6 +66,22 @@ static __always_inline judgement known(struct __sk_buff *skb, const struct endpo
 	return judged(passage->direction == connection->opener ? PASS_ESTABLISHED : PASS_REPLY, NO_RULE);
 }
 
+// The judgement of a packet that comes back on a connection which the pod opened
+// by name and whose entry was evicted, or 0. It makes no entry: the pod's next
+// packet does, and who is outside can fill no table.
+static __always_inline judgement answer(const struct endpoint *endpoint, const struct passage *passage)
+{
+	const struct flow *flow = &passage->flow;
+	__u64 class;
+
+	if (passage->direction != INGRESS || !midstream(&passage->packet))
+		return 0;
+	class = granted_class(endpoint, &flow->peer, 1);
+	if (!class || !passes(judge(&endpoint->stances[ENFORCED], EGRESS, flow, class)))
+		return 0;
+	return judged(PASS_REPLY, NO_RULE);
+}
+
 // The judgement of a packet that may open a connection.
 static __always_inline judgement admit(struct __sk_buff *skb, const struct endpoint *endpoint, void *table,
 				       const struct passage *passage)
@@ -75,7 +91,7 @@ static __always_inline judgement admit(struct __sk_buff *skb, const struct endpo
 	judgement first;
 
 	if (passage->direction == EGRESS)
-		connection.name_class = granted_class(endpoint, &flow->peer);
+		connection.name_class = granted_class(endpoint, &flow->peer, midstream(&passage->packet));
 	first = judge(&endpoint->stances[ENFORCED], passage->direction, flow, connection.name_class);
 	if (!passes(first))
 		return first;
@@ -107,7 +123,7 @@ static __always_inline judgement datagram(const struct endpoint *endpoint, void 
 	if (connection)
 		return rejudge(endpoint, &passage->flow, connection, passage->epoch);
 	if (direction == EGRESS)
-		class = granted_class(endpoint, &passage->flow.peer);
+		class = granted_class(endpoint, &passage->flow.peer, 0);
 	return judge(&endpoint->stances[ENFORCED], direction, &passage->flow, class);
 }
 
@@ -157,6 +173,9 @@ static __always_inline judgement judge_transport(struct __sk_buff *skb, const st
 	if (is_icmp_error(packet) &&
 	    related(skb, endpoint, table, packet, passage->direction, passage->epoch))
 		return judged(PASS_RELATED, NO_RULE);
+	judgement = answer(endpoint, passage);
+	if (judgement)
+		return judgement;
 	return admit(skb, endpoint, table, passage);
 }
 
@@ -214,6 +233,18 @@ SEC("tc")
 int out_of_pod(struct __sk_buff *skb)
 {
 	return police(skb, EGRESS);
+}
+
+// Tells in the packet what the time is by which connections age.
+SEC("tc")
+int tell_time(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data;
+
+	if (data + sizeof(__u64) > (void *)(long)skb->data_end)
+		return DROP;
+	*(__u64 *)data = now();
+	return NEXT;
 }
 
 // The cost of a test run and a hook without any work: what the figures are

@@ -178,10 +178,12 @@ struct row_key {
 	__u64 port;
 };
 
-// An address that a pod has learnt by name.
+// An address that a pod has learnt by name. Later versions add to the end, so
+// that tables of earlier ones can be taken over.
 struct grant {
 	__u64 class;
-	__u64 expires; // ns of CLOCK_MONOTONIC
+	__u64 expires; // until when it opens connections, ns of CLOCK_MONOTONIC
+	__u64 held;    // until when it vouches for those that are open (N6)
 };
 
 // What a flow entry stands for. Echo requests of either side and fragments of
@@ -205,7 +207,7 @@ struct flow {
 	__u16 zero;
 };
 
-enum {
+enum connection_flag {
 	CONNECTION_REPLIED = 1,
 	CONNECTION_FIN_OPENER = 2,
 	CONNECTION_FIN_OTHER = 4,
@@ -221,6 +223,18 @@ struct connection {
 	__u8 opener;	 // enum direction
 	__u8 flags;
 	__u16 zero;
+};
+
+// How many seconds without a packet a connection lives.
+enum idle {
+	IDLE_TCP = 432000,
+	IDLE_TCP_UNREPLIED = 120,
+	IDLE_TCP_CLOSING = 10,
+	IDLE_SCTP = 432000,
+	IDLE_UDP = 180,
+	IDLE_UNREPLIED = 30,
+	IDLE_ECHO = 30,
+	IDLE_FRAGMENT = 30, // as net.ipv4.ipfrag_time
 };
 
 struct counter {
@@ -265,6 +279,8 @@ const enum action *action_in_btf __attribute__((unused));
 const enum direction *direction_in_btf __attribute__((unused));
 const enum tier *tier_in_btf __attribute__((unused));
 const enum kind *kind_in_btf __attribute__((unused));
+const enum connection_flag *connection_flag_in_btf __attribute__((unused));
+const enum idle *idle_in_btf __attribute__((unused));
 const enum reason *reason_in_btf __attribute__((unused));
 const struct denial *denial_in_btf __attribute__((unused));
 const struct flow *flow_in_btf __attribute__((unused));
