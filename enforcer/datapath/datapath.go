@@ -56,7 +56,8 @@ const (
 )
 
 // Datapath owns the programs, the tables and the filters of this node's pods.
-// One goroutine calls Apply, Grant and Revoke; the other methods may be called
+// One goroutine calls Apply, Grant, Revoke and those that read entries
+// and connections; the other methods may be called
 // from anywhere at any time.
 type Datapath struct {
 	cfg      Config
@@ -68,6 +69,7 @@ type Datapath struct {
 	// unfinished is where an Apply leads that failed half way.
 	unfinished *policy.Tables
 	slots      *slots
+	scan       scan
 	// settled is closed when no packet can be in a view of an endpoint that
 	// was current before the last switch.
 	settled chan struct{}

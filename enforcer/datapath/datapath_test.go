@@ -172,7 +172,7 @@ func TestGrant(t *testing.T) {
 	f.apply(d, tables(f.client, nil))
 	rows := map[policy.RowKey]policy.Precedence{{List: clientPolicy, Cell: policy.Cell{Peer: nameClass, Port: web}}: allow}
 	grant := func(lifetime time.Duration) {
-		must(t, d.Grant(f.client.id, rows, []Entry{{f.server.addr, nameClass, Now() + lifetime}}))
+		must(t, d.Grant(f.client.id, rows, []Entry{{Addr: f.server.addr, Class: nameClass, Expires: Now() + lifetime}}))
 	}
 	f.connects(false)
 	grant(time.Minute)
@@ -203,12 +203,12 @@ func TestSuccessor(t *testing.T) {
 		withName := tables(f.client, map[policy.ClassID]policy.Precedence{nameClass: allow})
 		d := f.open(cfg)
 		f.apply(d, withName)
-		must(t, d.Grant(f.client.id, nil, []Entry{{f.server.addr, nameClass, Now() + time.Minute}}))
+		must(t, d.Grant(f.client.id, nil, []Entry{{Addr: f.server.addr, Class: nameClass, Expires: Now() + time.Minute}}))
 		established := f.dial(f.client, f.server, 80, patience)
 		must(t, d.Revoke(f.client.id, []netip.Addr{f.server.addr}))
 		f.connects(false)
 		other := netip.MustParseAddr("198.51.100.7")
-		must(t, d.Grant(f.client.id, nil, []Entry{{other, nameClass, Now() + time.Minute}}))
+		must(t, d.Grant(f.client.id, nil, []Entry{{Addr: other, Class: nameClass, Expires: Now() + time.Minute}}))
 		dropped := packets(t, d, "not-allowed")
 		must(t, d.Close())
 

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -19,8 +20,10 @@ import (
 type Entry struct {
 	Addr  netip.Addr
 	Class policy.ClassID
-	// Expires is a moment on Now's clock. The kernel keeps to it by itself.
-	Expires time.Duration
+	// Expires and Held are moments on Now's clock, to which the kernel keeps by
+	// itself: until Expires the entry opens connections, and until Held it
+	// vouches for the packets of TCP connections that are open.
+	Expires, Held time.Duration
 }
 
 // Now reads CLOCK_MONOTONIC, the clock that grants expire by.
@@ -46,7 +49,7 @@ func (d *Datapath) Grant(ep policy.EndpointID, rows map[policy.RowKey]policy.Pre
 		return err
 	}
 	for _, e := range entries {
-		value := bpf.KernelGrant{Class: uint64(e.Class), Expires: uint64(max(0, e.Expires))}
+		value := bpf.KernelGrant{Class: uint64(e.Class), Expires: uint64(max(0, e.Expires)), Held: uint64(max(0, e.Held))}
 		key := kernelAddress(e.Addr)
 		if err := d.cfg.write("grants", func() error { return p.grants.Put(key, value) }); err != nil {
 			return err
@@ -81,15 +84,13 @@ type Granted struct {
 func (d *Datapath) Granted() ([]Granted, error) {
 	var all []Granted
 	err := d.eachPod("grants", func(p *pod) *ebpf.Map { return p.grants }, func(id policy.EndpointID, m *ebpf.Map) error {
-		var address bpf.KernelAddress
-		var grant bpf.KernelGrant
-		it := m.Iterate()
-		for it.Next(&address, &grant) {
+		return readGrants(m, func(address bpf.KernelAddress, grant bpf.KernelGrant) error {
 			all = append(all, Granted{id, Entry{
-				Addr: addressOf(address), Class: policy.ClassID(grant.Class), Expires: time.Duration(grant.Expires),
+				Addr: addressOf(address), Class: policy.ClassID(grant.Class),
+				Expires: time.Duration(grant.Expires), Held: time.Duration(grant.Held),
 			}})
-		}
-		return it.Err()
+			return nil
+		})
 	})
 	return all, err
 }
@@ -102,21 +103,43 @@ func (d *Datapath) Classes() (map[policy.EndpointID][]policy.ClassID, error) {
 	all := make(map[policy.EndpointID][]policy.ClassID)
 	tables := func(p *pod) *ebpf.Map { return p.connections }
 	err := d.eachPod("connections", tables, func(id policy.EndpointID, m *ebpf.Map) error {
-		var flow bpf.KernelFlow
-		var connection bpf.KernelConnection
-		it := m.Iterate()
-		for it.Next(&flow, &connection) {
+		if int(m.ValueSize()) != binary.Size(bpf.KernelConnection{}) {
+			return nil // another version's, which will not be taken over
+		}
+		return d.scan.read(m, func(flow *bpf.KernelFlow, connection *bpf.KernelConnection) {
 			class := policy.ClassID(connection.NameClass)
 			if flow.Kind >= uint8(bpf.KernelKindKIND_FRAGMENT) {
-				continue // holds no class
+				return // holds no class
 			}
 			if class != 0 && !slices.Contains(all[id], class) {
 				all[id] = append(all[id], class)
 			}
-		}
-		return ignoreEviction(it.Err())
+		})
 	})
 	return all, err
+}
+
+// readGrants visits a table's entries. In one of an earlier version's layout what
+// that version did not know is zero; one of a later version's is passed over.
+func readGrants(m *ebpf.Map, visit func(bpf.KernelAddress, bpf.KernelGrant) error) error {
+	var grant bpf.KernelGrant
+	if int(m.ValueSize()) > binary.Size(grant) {
+		return nil
+	}
+	var address bpf.KernelAddress
+	var value []byte
+	it := m.Iterate()
+	for it.Next(&address, &value) {
+		padded := make([]byte, binary.Size(grant))
+		copy(padded, value)
+		if _, err := binary.Decode(padded, binary.NativeEndian, &grant); err != nil {
+			return err
+		}
+		if err := visit(address, grant); err != nil {
+			return err
+		}
+	}
+	return it.Err()
 }
 
 // ignoreEviction: entries come and go while the table is read. What is missed
@@ -150,8 +173,6 @@ func (d *Datapath) eachPod(pin string, open func(*pod) *ebpf.Map, visit func(pol
 	return nil
 }
 
-// visitPinned passes over a table of another layout: it is not taken over
-// either.
 func visitPinned(path string, id policy.EndpointID, visit func(policy.EndpointID, *ebpf.Map) error) error {
 	m, err := ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
 	if err != nil {

@@ -37,7 +37,7 @@ func useAddressAgain(t *testing.T, hook Hook, pinned bool) {
 	p.connects(false)
 	patterns := []string{"example.com"}
 	id := p.client.id
-	must(t, p.d.Grant(id, p.now.NameRows(id, patterns), []Entry{{p.server.addr, p.now.NameClass(patterns), Now() + time.Hour}}))
+	must(t, p.d.Grant(id, p.now.NameRows(id, patterns), []Entry{{Addr: p.server.addr, Class: p.now.NameClass(patterns), Expires: Now() + time.Hour}}))
 	p.connects(true)
 	established := p.dial(p.client, p.server, 80, patience)
 

@@ -121,7 +121,8 @@ func (s *state) pinnedPods() ([]policy.EndpointID, error) {
 	return ids, nil
 }
 
-// open takes over the pinned map of that name, or makes and pins a new one. One
+// open takes over the pinned map of that name, or makes and pins a new one. What
+// is in one of an earlier version, whose values were shorter, is copied (D8). One
 // of another layout cannot be taken over; its content is lost, and a newer
 // version says so in its release notes.
 func (s *state) open(spec *ebpf.MapSpec, path ...string) (*ebpf.Map, error) {
@@ -137,6 +138,8 @@ func (s *state) open(spec *ebpf.MapSpec, path ...string) (*ebpf.Map, error) {
 	switch {
 	case err == nil && sameLayout(m, spec):
 		return m, nil
+	case err == nil && grown(m, spec):
+		return grow(m, spec, pin)
 	case err == nil:
 		err = errors.Join(m.Unpin(), m.Close())
 	case errors.Is(err, fs.ErrNotExist):
@@ -160,6 +163,45 @@ func (s *state) open(spec *ebpf.MapSpec, path ...string) (*ebpf.Map, error) {
 func sameLayout(m *ebpf.Map, spec *ebpf.MapSpec) bool {
 	return m.Type() == spec.Type && m.KeySize() == spec.KeySize && m.ValueSize() == spec.ValueSize &&
 		m.Flags() == spec.Flags && (m.MaxEntries() == spec.MaxEntries || spec.Type != ebpf.PerCPUArray)
+}
+
+// grown says whether the values of a table have got longer since it was made.
+// Only grants do: what else is pinned is longer only where it is another thing.
+func grown(m *ebpf.Map, spec *ebpf.MapSpec) bool {
+	return spec.Name == bpf.KernelMapGrants && m.Type() == spec.Type && m.KeySize() == spec.KeySize &&
+		m.ValueSize() < spec.ValueSize && m.Flags() == spec.Flags
+}
+
+// grow puts a table with longer values in the place of a pinned one. The programs
+// of the predecessor keep theirs until they are replaced.
+func grow(old *ebpf.Map, spec *ebpf.MapSpec, pin string) (*ebpf.Map, error) {
+	defer old.Close()
+	spec = spec.Copy()
+	spec.MaxEntries = old.MaxEntries()
+	m, err := ebpf.NewMap(spec)
+	if err != nil {
+		return nil, fmt.Errorf("create table %s: %w", spec.Name, createError(err))
+	}
+	err = readGrants(old, func(key bpf.KernelAddress, value bpf.KernelGrant) error { return m.Put(key, value) })
+	if err == nil {
+		err = replacePin(m, pin)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("take over %s from an earlier version: %w", pin, err), m.Close())
+	}
+	return m, nil
+}
+
+// replacePin pins in one step, so that no moment is without a table to find.
+func replacePin(m *ebpf.Map, pin string) error {
+	beside := pin + "_new"
+	if err := ignoreMissing(os.Remove(beside)); err != nil {
+		return err
+	}
+	if err := m.Pin(beside); err != nil {
+		return err
+	}
+	return os.Rename(beside, pin)
 }
 
 func createError(err error) error {
