@@ -49,16 +49,20 @@ func (a *agenda) Pop() any {
 	return e
 }
 
-// Next returns when Expire has to be called next; false means not before the
-// next answer.
+// Next returns when Expire and Due have to be called next; false means not
+// before the next answer.
 func (b *Book) Next() (time.Duration, bool) {
+	if len(b.wanted) > 0 {
+		return 0, true
+	}
 	if len(b.agenda) == 0 {
 		return 0, false
 	}
 	return b.agenda[0].due, true
 }
 
-// Expire ends what has expired. Entries that go on with fewer patterns are
+// Expire brings up to date what is due. What has expired opens nothing, and ends
+// when Hold has not found its connections. Entries that go on with fewer patterns are
 // returned as grants, a Lead before the kernel would end them if it is called
 // as Next says.
 func (b *Book) Expire(now time.Duration) Change {

@@ -1,5 +1,7 @@
 package grants
 
+import "time"
+
 // audit checks that all indices of the book agree with each other.
 func (b *Book) audit(t interface{ Fatalf(string, ...any) }) {
 	entries := 0
@@ -8,10 +10,10 @@ func (b *Book) audit(t interface{ Fatalf(string, ...any) }) {
 		for a, e := range p.entries {
 			entries++
 			links += len(e.links)
-			if e.addr != a || e.pod != p || e.place == nil || len(e.links) == 0 || b.agenda[e.index] != e {
+			if e.addr != a || e.pod != p || e.place == nil || len(e.patterns) == 0 || b.agenda[e.index] != e {
 				t.Fatalf("entry of %v is out of place: %+v", a, e)
 			}
-			if (e.rank == exactly) != e.exact() {
+			if want := e.rankByName(); e.rank != want && len(e.links) > 0 || (e.rank == lingering) != (len(e.links) == 0) {
 				t.Fatalf("entry of %v has rank %d", a, e.rank)
 			}
 		}
@@ -23,11 +25,22 @@ func (b *Book) audit(t interface{ Fatalf(string, ...any) }) {
 				}
 			}
 		}
-		if links != p.links || byName != p.links || p.ages[0].Len()+p.ages[1].Len() != len(p.entries) {
-			t.Fatalf("%d links, %d by name, %d counted, ages %d+%d", links, byName, p.links, p.ages[0].Len(), p.ages[1].Len())
+		if links != p.links || byName != p.links || p.ages[0].Len()+p.ages[1].Len()+p.ages[2].Len() != len(p.entries) {
+			t.Fatalf("%d links, %d by name, %d counted, ages %d+%d+%d", links, byName, p.links,
+				p.ages[0].Len(), p.ages[1].Len(), p.ages[2].Len())
 		}
 	}
 	if entries != len(b.agenda) {
 		t.Fatalf("%d entries, %d in the agenda", entries, len(b.agenda))
 	}
+}
+
+// over is Expire, and Hold where no connection lives.
+func (b *Book) over(now time.Duration) Change {
+	c := b.Expire(now)
+	for _, ep := range b.Due() {
+		more := b.Hold(now, ep, nil)
+		c.Grants, c.Revoked = append(c.Grants, more.Grants...), append(c.Revoked, more.Revoked...)
+	}
+	return c.sorted()
 }

@@ -52,7 +52,7 @@ func BenchmarkExpire10000(b *testing.B) {
 			book.Learn(0, ep, fmt.Sprintf("%d.example.com", i), []Address{{IP: numbered(i)}})
 		}
 		b.StartTimer()
-		book.Expire(1000 * s)
+		book.over(1000 * s)
 	}
 }
 

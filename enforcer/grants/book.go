@@ -36,6 +36,16 @@
 // effect at once, as if it had always been so, both ways. Only what has ended
 // stays ended, and what was found in the kernel after a restart, whose answers
 // nobody knows, ends as found.
+//
+// # Past its time
+//
+// An entry that has expired opens nothing. While connections live that the pod
+// opened to its address it is held (N6): the kernel lets it vouch for their
+// packets until Held, whatever becomes of the connections' own entries, and its
+// patterns become those that admitted them. The Book asks for the connections of a
+// pod (Due, Hold) shortly before one of its entries ends, and then every
+// HoldInterval while any is held. In the meantime an entry that opens for a
+// longer-lived name vouches by that name's patterns alone.
 package grants
 
 import (
@@ -85,8 +95,10 @@ type Book struct {
 	settings Settings
 	pods     map[policy.EndpointID]*pod
 	agenda   agenda
-	turn     uint64 // counts answers, to tell apart what one answer brought
-	shares   []share
+	// wanted are pods whose connections have to be asked for.
+	wanted map[policy.EndpointID]bool
+	turn   uint64 // counts answers, to tell apart what one answer brought
+	shares []share
 }
 
 // Grant is one entry as the kernel should hold it.
@@ -97,8 +109,11 @@ type Grant struct {
 	// Patterns are all patterns of the pod that admit the address, sorted and
 	// never empty. Not to be changed.
 	Patterns []string
-	// Expires is when the entry ends unless it is written anew.
+	// Expires is until when the entry opens connections unless it is written
+	// anew; zero where nobody knows any more.
 	Expires time.Duration
+	// Held is until when it vouches for connections that are open.
+	Held time.Duration
 }
 
 // Revocation is an entry that the kernel should no longer hold.
@@ -118,7 +133,7 @@ type Change struct {
 
 // NewBook returns a book without pods.
 func NewBook(s Settings) *Book {
-	b := &Book{pods: make(map[policy.EndpointID]*pod)}
+	b := &Book{pods: make(map[policy.EndpointID]*pod), wanted: make(map[policy.EndpointID]bool)}
 	b.settings = s.filled()
 	return b
 }
@@ -178,6 +193,7 @@ func (b *Book) Pods(now time.Duration, watched map[policy.EndpointID]Watched) Ch
 				b.revoke(e, now, CauseUnwanted, &c)
 			}
 			delete(b.pods, id)
+			delete(b.wanted, id)
 		}
 	}
 	for id, wanted := range watched {

@@ -12,20 +12,24 @@ import (
 type rank uint8
 
 const (
-	wildcard rank = iota
+	lingering rank = iota // past its time: opens nothing
+	wildcard
 	exactly
+	ranks
 )
 
-// entry is one address of one pod.
+// entry is one address of one pod. One without links is past its time and stays
+// for the sake of connections (hold.go).
 type entry struct {
 	pod   *pod
 	addr  netip.Addr
 	links []*link // one for each name
+	hold  hold
 	// open says that the settings' guard lets every pattern have the address.
 	open bool
-	// patterns and expires are as last returned to the caller.
-	patterns []string
-	expires  time.Duration
+	// patterns, expires and held are as last returned to the caller.
+	patterns      []string
+	expires, held time.Duration
 	// due is when settle has to be called again; index is the place in the
 	// agenda.
 	due   time.Duration
@@ -55,7 +59,7 @@ type share struct {
 }
 
 func (e *entry) grant() Grant {
-	return Grant{Endpoint: e.pod.id, Addr: e.addr, Patterns: e.patterns, Expires: e.expires}
+	return Grant{Endpoint: e.pod.id, Addr: e.addr, Patterns: e.patterns, Expires: e.expires, Held: e.held}
 }
 
 // find returns the link to n, or nil.
@@ -72,23 +76,23 @@ func (e *entry) find(n *name) *link {
 func (b *Book) settle(e *entry, now time.Duration, c *Change) {
 	changed, cause := b.refresh(e, now)
 	switch {
-	case len(e.links) == 0:
-		b.close(e, cause, c)
+	case len(e.patterns) == 0:
+		b.end(e, now, cause, c)
 	case changed:
 		c.Grants = append(c.Grants, e.grant())
 	}
 }
 
 // refresh drops what has ended, works out patterns and expiry, and reports
-// whether they differ from before. It leaves no links where nothing remains,
-// which is then for the cause returned.
-func (b *Book) refresh(e *entry, now time.Duration) (changed bool, ended Cause) {
-	if ended = e.prune(now); len(e.links) == 0 {
-		return false, ended
+// whether they differ from before. It leaves no patterns where none may have the
+// address any more, which is then for the cause returned.
+func (b *Book) refresh(e *entry, now time.Duration) (changed bool, without Cause) {
+	if e.prune(now); len(e.links) == 0 {
+		return b.linger(e, now)
 	}
 	lives, top := b.lives(e)
 	e.trim(e.pod.spare(b.settings.PerPod))
-	e.order(e.exact())
+	e.order(e.rankByName())
 
 	patterns := make([]string, 0, len(lives))
 	expires := top
@@ -98,34 +102,37 @@ func (b *Book) refresh(e *entry, now time.Duration) (changed bool, ended Cause) 
 			expires = min(expires, s.life)
 		}
 	}
-	e.due = expires
 	if expires < top {
-		e.due -= Lead
+		e.hold = hold{}
+		e.due = expires - Lead
+	} else {
+		b.ask(e, top, now)
 	}
 	b.agenda.put(e)
-	if e.expires == expires && slices.Equal(e.patterns, patterns) {
-		return false, ended
-	}
-	e.patterns, e.expires = patterns, expires
-	return true, ended
+	return e.become(patterns, expires, e.hold.until), CauseUnknown
 }
 
-// prune drops the links that have ended and returns why the last of them did.
-func (e *entry) prune(now time.Duration) (ended Cause) {
+// become says what the kernel should hold, and reports whether it is news.
+func (e *entry) become(patterns []string, expires, held time.Duration) bool {
+	if e.expires == expires && e.held == held && slices.Equal(e.patterns, patterns) {
+		return false
+	}
+	e.patterns, e.expires, e.held = patterns, expires, held
+	return true
+}
+
+// prune drops the links that have ended.
+func (e *entry) prune(now time.Duration) {
 	for i := len(e.links) - 1; i >= 0; i-- {
 		switch l := e.links[i]; {
 		case l.last <= now:
 			e.unlink(l, now, CauseExpired)
-			ended = max(ended, CauseExpired)
 		case len(l.name.patterns) == 0:
 			e.unlink(l, now, CauseUnwanted)
-			ended = max(ended, CauseUnwanted)
 		case len(l.admits) == 0:
 			e.unlink(l, now, CauseGuarded)
-			ended = CauseGuarded
 		}
 	}
-	return ended
 }
 
 // lives returns the life of each pattern of e, sorted by pattern, and the
@@ -171,13 +178,18 @@ func (e *entry) exact() bool {
 	return slices.ContainsFunc(e.links, func(l *link) bool { return l.exact })
 }
 
+func (e *entry) rankByName() rank { return rankOf(e.exact()) }
+
+func rankOf(exact bool) rank {
+	if exact {
+		return exactly
+	}
+	return wildcard
+}
+
 // order puts the entry into the list of its rank, at the back if it is new
 // there.
-func (e *entry) order(exact bool) {
-	want := wildcard
-	if exact {
-		want = exactly
-	}
+func (e *entry) order(want rank) {
 	if e.place != nil && e.rank == want {
 		return
 	}
@@ -215,8 +227,21 @@ func (l *link) detach() {
 
 // revoke ends an entry with all its names.
 func (b *Book) revoke(e *entry, now time.Duration, cause Cause, c *Change) {
+	if len(e.links) == 0 {
+		b.end(e, now, cause, c)
+		return
+	}
 	for len(e.links) > 0 {
 		e.unlink(e.links[len(e.links)-1], now, cause)
+	}
+	b.close(e, cause, c)
+}
+
+// end ends an entry past its time, and remembers it by the name that it was
+// granted for last.
+func (b *Book) end(e *entry, now time.Duration, cause Cause, c *Change) {
+	if last, known := e.pod.past.ending(e.addr); known && last.at < now {
+		e.pod.past.note(ending{addr: e.addr, name: last.name, at: now, cause: cause})
 	}
 	b.close(e, cause, c)
 }

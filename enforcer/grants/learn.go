@@ -112,7 +112,7 @@ func (a *answer) admit(addr Address) {
 func (a *answer) touch(e *entry, l *link) {
 	l.turn = a.book.turn
 	a.name.links.MoveToBack(l.place)
-	e.order(l.exact || e.place != nil && e.rank == exactly)
+	e.order(max(rankOf(l.exact), e.rank))
 	a.pod.ages[e.rank].MoveToBack(e.place)
 	if e.turn != a.book.turn {
 		e.turn = a.book.turn
@@ -211,31 +211,4 @@ func (a *answer) left(e *entry) time.Duration {
 		return max(l.first-a.now, 0)
 	}
 	return e.expires - a.now
-}
-
-// Renew says that connections of a pod to these addresses live: while they do,
-// the grants of the addresses go on as if they had been answered again with
-// the shortest TTL (SEMANTICS N6). What is not granted stays so. To be called
-// more often than MinTTL plus Grace.
-func (b *Book) Renew(now time.Duration, ep policy.EndpointID, addrs []netip.Addr) Change {
-	var c Change
-	p := b.pods[ep]
-	if p == nil {
-		return c
-	}
-	for _, addr := range addrs {
-		e := p.entries[addr.Unmap().WithZone("")]
-		if e == nil {
-			continue
-		}
-		for _, l := range e.links {
-			if l.last > now {
-				l.heard = l.heard.with(now, 0)
-				b.weigh(l, now)
-			}
-		}
-		e.pod.ages[e.rank].MoveToBack(e.place)
-		b.settle(e, now, &c)
-	}
-	return c.sorted()
 }

@@ -37,24 +37,48 @@ type record struct {
 
 type hearing struct{ at, ttl time.Duration }
 
+// connection is one that the pod opened when an entry with these patterns was in
+// the kernel.
+type connection struct {
+	patterns []string
+	// firm are those of them that the pod has had, and the guard has let have the
+	// address, ever since.
+	firm  []string
+	since time.Duration
+}
+
+// vouch is a pattern for which a connection spoke.
+type vouch struct {
+	place
+	pattern string
+}
+
 // world is a Book, the kernel that does what it says, and the naive book.
 type world struct {
-	t        *rapid.T
-	settings Settings
-	now      time.Duration
-	book     *Book
-	kernel   map[place]Grant
-	watched  map[policy.EndpointID]Watched
-	facts    map[fact]record
-	awake    bool // Expire was called whenever Next said so
+	t           *rapid.T
+	settings    Settings
+	now         time.Duration
+	book        *Book
+	kernel      map[place]Grant
+	watched     map[policy.EndpointID]Watched
+	facts       map[fact]record
+	connections map[place][]connection
+	vouched     map[vouch]time.Duration
+	asked       map[policy.EndpointID]time.Duration
+	lastEnd     map[place]time.Duration
+	awake       bool // Expire was called whenever Next said so
 }
 
 func newWorld(t *rapid.T, settings Settings) *world {
 	return &world{
 		t: t, settings: settings, book: NewBook(settings), awake: true,
-		kernel:  make(map[place]Grant),
-		watched: make(map[policy.EndpointID]Watched),
-		facts:   make(map[fact]record),
+		kernel:      make(map[place]Grant),
+		watched:     make(map[policy.EndpointID]Watched),
+		facts:       make(map[fact]record),
+		connections: make(map[place][]connection),
+		vouched:     make(map[vouch]time.Duration),
+		asked:       make(map[policy.EndpointID]time.Duration),
+		lastEnd:     make(map[place]time.Duration),
 	}
 }
 
@@ -89,10 +113,10 @@ func drawTerms(t *rapid.T, patterns []string) map[string]policy.Terms {
 
 func (w *world) apply(c Change) {
 	for _, r := range c.Revoked {
-		delete(w.kernel, place{r.Endpoint, r.Addr})
+		w.remove(place{r.Endpoint, r.Addr})
 	}
 	for _, g := range c.Grants {
-		w.kernel[place{g.Endpoint, g.Addr}] = g
+		w.put(g)
 	}
 	both := slices.ContainsFunc(c.Grants, func(g Grant) bool {
 		return slices.ContainsFunc(c.Revoked, func(r Revocation) bool { return r.Endpoint == g.Endpoint && r.Addr == g.Addr })
@@ -100,6 +124,36 @@ func (w *world) apply(c Change) {
 	if both {
 		w.t.Fatalf("granted and revoked at once: %+v", c)
 	}
+}
+
+func (w *world) put(g Grant) {
+	at := place{g.Endpoint, g.Addr}
+	w.kernel[at] = g
+	w.lastEnd[at] = max(min(w.lastEnd[at], w.now), g.Expires)
+	if g.Expires > w.now {
+		if until := w.vouchedFor(at); g.Held > until {
+			w.t.Fatalf("%v: held until %v, want no longer than %v", at, g.Held, until)
+		}
+		// Should the enforcer die, this goes over from open to held as it is.
+		for _, p := range g.Patterns {
+			w.vouched[vouch{at, p}] = max(w.vouched[vouch{at, p}], g.Held)
+		}
+	}
+}
+
+// vouchedFor is until when any connection spoke for an address.
+func (w *world) vouchedFor(at place) (until time.Duration) {
+	for v, u := range w.vouched {
+		if v.place == at {
+			until = max(until, u)
+		}
+	}
+	return until
+}
+
+func (w *world) remove(at place) {
+	delete(w.kernel, at)
+	w.lastEnd[at] = min(w.lastEnd[at], w.now)
 }
 
 func (w *world) learn() Outcome {
@@ -115,10 +169,10 @@ func (w *world) learn() Outcome {
 		w.t.Fatalf("Learn(%s): unwanted %v with %q", name, out.Unwanted, w.watched[ep].Patterns)
 	}
 	for _, a := range out.Evicted {
-		delete(w.kernel, place{ep, a})
+		w.remove(place{ep, a})
 	}
 	for _, g := range out.Entries {
-		w.kernel[place{ep, g.Addr}] = g
+		w.put(g)
 	}
 	if !out.Unwanted {
 		for _, a := range addrs {
@@ -170,6 +224,9 @@ func (w *world) pods() {
 	for _, ep := range modelPods {
 		patterns := rapid.SliceOfDistinct(rapid.SampledFrom(modelPatterns), rapid.ID).Draw(w.t, "patterns")
 		w.watched[ep] = Watched{Patterns: patterns, Terms: drawTerms(w.t, patterns)}
+		if len(patterns) == 0 {
+			delete(w.asked, ep)
+		}
 	}
 	w.apply(w.book.Pods(w.now, w.watched))
 	w.forget()
@@ -208,6 +265,22 @@ func (w *world) forget() {
 			delete(w.facts, f)
 		}
 	}
+	for at, all := range w.connections {
+		for i, c := range all {
+			all[i].firm = w.may(at, c.firm)
+		}
+	}
+}
+
+// may returns those of the patterns that a pod has and that the guard lets have
+// the address.
+func (w *world) may(at place, patterns []string) (out []string) {
+	for _, p := range patterns {
+		if slices.Contains(w.watched[at.ep].Patterns, p) && w.allowed(at, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // life is the longest that any policy with the pattern makes of any answer.
@@ -251,14 +324,14 @@ func matches(pattern, name string) bool {
 // step lets time pass with an enforcer that lives, or one that does not.
 func (w *world) step(alive bool) {
 	w.forget()
-	until := w.now + time.Duration(rapid.IntRange(0, 20).Draw(w.t, "quarters"))*s/4
+	until := w.now + time.Duration(rapid.IntRange(0, 60).Draw(w.t, "quarters"))*s/4
 	for alive {
 		at, ok := w.book.Next()
 		if !ok || at > until {
 			break
 		}
 		w.now = max(w.now, at)
-		w.apply(w.book.Expire(w.now))
+		w.wake()
 		w.check()
 	}
 	w.awake = w.awake && alive
@@ -266,25 +339,104 @@ func (w *world) step(alive bool) {
 }
 
 func (w *world) expire() {
-	w.apply(w.book.Expire(w.now))
+	w.wake()
 	w.awake = true
 	for at, g := range w.kernel {
-		if g.Expires <= w.now {
+		if g.Expires <= w.now && len(w.connections[at]) == 0 && w.now-w.asked[at.ep] >= HoldInterval {
 			w.t.Fatalf("at %v: %v has expired and is still there: %+v", w.now, at, g)
 		}
 	}
 }
 
-func (w *world) renew() {
-	ep := rapid.SampledFrom(modelPods).Draw(w.t, "pod")
-	a := rapid.SampledFrom(modelAddrs).Draw(w.t, "address")
-	w.forget()
-	w.apply(w.book.Renew(w.now, ep, []netip.Addr{a}))
-	for f, r := range w.facts {
-		if f.place == (place{ep, a}) {
-			w.facts[f] = r.heard(w.now, 0)
+// connect opens a connection where the kernel lets the pod.
+func (w *world) connect() {
+	at := w.somewhere()
+	if g, ok := w.kernel[at]; ok && g.Expires > w.now {
+		w.connections[at] = append(w.connections[at], connection{g.Patterns, g.Patterns, w.now})
+	}
+}
+
+func (w *world) disconnect() { delete(w.connections, w.somewhere()) }
+
+func (w *world) somewhere() place {
+	return place{
+		rapid.SampledFrom(modelPods).Draw(w.t, "pod"),
+		rapid.SampledFrom(modelAddrs).Draw(w.t, "address"),
+	}
+}
+
+// ask tells the book of a pod's connections, and writes down what they vouch for.
+func (w *world) ask(ep policy.EndpointID) {
+	if len(w.watched[ep].Patterns) == 0 {
+		return
+	}
+	var live []Live
+	for at, all := range w.connections {
+		if at.ep != ep {
+			continue
+		}
+		l := Live{Addr: at.addr, Connections: len(all)}
+		for _, c := range all {
+			l.Patterns = append(l.Patterns, c.patterns...)
+			for _, p := range w.may(at, c.patterns) {
+				w.vouched[vouch{at, p}] = w.now + HoldFor
+			}
+		}
+		live = append(live, l)
+	}
+	w.asked[ep] = w.now
+	w.apply(w.book.Hold(w.now, ep, live))
+}
+
+// wake does what a living enforcer does when it is due.
+func (w *world) wake() {
+	w.apply(w.book.Expire(w.now))
+	for _, ep := range w.book.Due() {
+		if last, ever := w.asked[ep]; ever && w.now-last < HoldInterval {
+			w.t.Fatalf("pod %d is asked for %v after %v", ep, w.now, last)
+		}
+		w.ask(ep)
+	}
+}
+
+// holds: what is past its time vouches for nothing that no connection vouched for
+// a short while ago; and where the enforcer lives, it does for every connection
+// that lives (N6).
+func (w *world) holds() {
+	for at, g := range w.kernel {
+		for _, p := range g.Patterns {
+			if !slices.Contains(w.watched[at.ep].Patterns, p) {
+				w.t.Fatalf("%v: %s, which no rule has (N7)", at, p)
+			}
+			if !w.allowed(at, p) {
+				w.t.Fatalf("%v: %s, which the guard refuses the address (N10)", at, p)
+			}
+			if g.Held > w.now && g.Expires <= w.now && g.Held > w.vouched[vouch{at, p}] {
+				w.t.Fatalf("%v: %s held until %v, want no longer than %v", at, p, g.Held, w.vouched[vouch{at, p}])
+			}
 		}
 	}
+	for at, all := range w.connections {
+		for _, c := range all {
+			for _, p := range c.firm {
+				g, asked := w.kernel[at], w.asked[at.ep]
+				if !w.awake || g.Expires > w.now || w.now-c.since <= HoldInterval || w.now-max(w.ended(at), 0) <= HoldInterval {
+					continue
+				}
+				if g.Held <= w.now || !slices.Contains(g.Patterns, p) {
+					w.t.Fatalf("at %v (asked at %v), %v: a connection by %s since %v, want it held in %+v", w.now, asked, at, p, c.since, g)
+				}
+			}
+		}
+	}
+}
+
+// ended is the last moment at which the address was open.
+func (w *world) ended(at place) (end time.Duration) {
+	for _, life := range w.lives()[at] {
+		end = max(end, life)
+	}
+	return max(end, w.lastEnd[at])
 }
 
 // restart starts over with what the kernel holds.
@@ -295,9 +447,14 @@ func (w *world) restart() {
 	var found []Grant
 	for at, g := range w.kernel {
 		found = append(found, g)
-		w.facts[fact{place: at, found: strings.Join(g.Patterns, " ")}] = record{found: g.Expires}
+		if g.Expires > w.now {
+			w.facts[fact{place: at, found: strings.Join(g.Patterns, " ")}] = record{found: g.Expires}
+		}
 	}
 	w.apply(w.book.Restore(w.now, found))
+	for _, ep := range modelPods {
+		w.ask(ep)
+	}
 	w.awake = true
 }
 
@@ -331,7 +488,7 @@ func (w *world) sound() {
 	}
 	for _, ep := range modelPods {
 		for _, g := range w.book.Grants(ep) {
-			if got := w.kernel[place{ep, g.Addr}]; !slices.Equal(got.Patterns, g.Patterns) || got.Expires != g.Expires {
+			if got := w.kernel[place{ep, g.Addr}]; !slices.Equal(got.Patterns, g.Patterns) || got.Expires != g.Expires || got.Held != g.Held {
 				w.t.Fatalf("the kernel has %+v, the book %+v", got, g)
 			}
 		}
@@ -361,6 +518,7 @@ func (w *world) complete() {
 
 func (w *world) check() {
 	w.sound()
+	w.holds()
 	if w.awake {
 		w.complete()
 	}
@@ -383,7 +541,8 @@ func TestBookIsNaive(t *testing.T) {
 			"pods":    func(*rapid.T) { w.pods() },
 			"terms":   func(*rapid.T) { w.terms() },
 			"set":     func(*rapid.T) { w.configure() },
-			"renew":   func(*rapid.T) { w.renew() },
+			"connect": func(*rapid.T) { w.connect() },
+			"close":   func(*rapid.T) { w.disconnect() },
 			"restart": func(*rapid.T) { w.restart() },
 			"":        func(*rapid.T) { w.check() },
 		})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/plugin/names"
@@ -26,11 +27,11 @@ type pod struct {
 	names    map[string]*name
 	restored map[string]*name // by joined patterns
 	entries  map[netip.Addr]*entry
-	// ages holds the entries that no exact pattern admits and those that one
-	// does, each with the longest unheard of in front.
-	ages    [2]list.List
+	// ages holds the entries of each rank, the longest unheard of in front.
+	ages    [ranks]list.List
 	links   int
 	past    memory
+	asked   time.Duration // when Hold was called last
 	matched []int
 }
 
@@ -52,6 +53,7 @@ func newPod(id policy.EndpointID) *pod {
 		names:    make(map[string]*name),
 		restored: make(map[string]*name),
 		entries:  make(map[netip.Addr]*entry),
+		asked:    -HoldInterval,
 	}
 }
 
@@ -138,9 +140,13 @@ func (p *pod) forget(n *name) {
 	}
 }
 
-// oldest returns the entry to give up next, or nil: one that only wildcards
-// admit and, if exact entries may go as well, then one of those (N15).
+// oldest returns the entry to give up next, or nil: one past its time, one that
+// only wildcards admit and, if exact entries may go as well, then one of those
+// (N15).
 func (p *pod) oldest(exact bool) *entry {
+	if front := p.ages[lingering].Front(); front != nil {
+		return front.Value.(*entry)
+	}
 	if front := p.ages[wildcard].Front(); front != nil {
 		return front.Value.(*entry)
 	}

@@ -8,8 +8,9 @@ import (
 
 // Restore takes entries that were found in the kernel after a restart. Their
 // names are not known any more; they go on with those of their patterns that
-// the pod still has, until they expire. Pods has to be called before. Returned
-// are the entries to be changed; those that stay as found are not.
+// the pod still has, until they expire. What has expired stays until Hold has
+// told which connections live. Pods has to be called before. Returned are the
+// entries to be changed; those that stay as found are not.
 func (b *Book) Restore(now time.Duration, found []Grant) Change {
 	var c Change
 	found = slices.Clone(found)
@@ -27,7 +28,7 @@ func (b *Book) Restore(now time.Duration, found []Grant) Change {
 		kept = append(kept, e)
 	}
 	for _, e := range kept {
-		if len(e.links) > 0 {
+		if p := b.pods[e.pod.id]; p.entries[e.addr] == e { // not evicted since
 			b.settle(e, now, &c)
 		}
 	}
@@ -44,9 +45,6 @@ func (b *Book) adopt(now time.Duration, g Grant, change *Change) (*entry, Cause)
 	if len(n.patterns) == 0 {
 		return nil, CauseUnwanted
 	}
-	if g.Expires <= now {
-		return nil, CauseExpired
-	}
 	refusal, refused := b.settings.Guard.Check(g.Addr)
 	c := b.claim(p, n, heard{found: g.Expires}, g.Addr, !refused)
 	if len(c.admits) == 0 {
@@ -60,7 +58,23 @@ func (b *Book) adopt(now time.Duration, g Grant, change *Change) (*entry, Cause)
 		}
 		b.revoke(victim, now, CauseEvicted, change)
 	}
+	if g.Expires <= now {
+		return b.lingering(p, g, !refused), CauseUnknown
+	}
 	return b.take(p, n, g, !refused), CauseUnknown
+}
+
+// lingering makes an entry of one that was found past its time.
+func (b *Book) lingering(p *pod, g Grant, open bool) *entry {
+	if e := p.entries[g.Addr]; e != nil {
+		return e
+	}
+	e := &entry{pod: p, addr: g.Addr, index: absent, open: open, patterns: g.Patterns, expires: g.Expires, held: g.Held}
+	e.hold.until = g.Held
+	e.order(lingering)
+	p.entries[g.Addr] = e
+	p.past.note(ending{addr: g.Addr, at: g.Expires, cause: CauseExpired})
+	return e
 }
 
 // take links a found entry to its nameless name.
@@ -77,8 +91,8 @@ func (b *Book) take(p *pod, n *name, g Grant, open bool) *entry {
 	l.heard.found = max(l.heard.found, g.Expires)
 	l.claim = b.claim(p, n, l.heard, g.Addr, open)
 	if e.patterns == nil {
-		e.patterns, e.expires = n.held, g.Expires // as the kernel has it
+		e.patterns, e.expires, e.held = n.held, g.Expires, g.Held // as the kernel has it
 	}
-	e.order(l.exact || e.place != nil && e.rank == exactly)
+	e.order(max(rankOf(l.exact), e.rank))
 	return e
 }

@@ -14,6 +14,8 @@ type Holding struct {
 	// Names that led to it and are alive, sorted. Not all of them where there
 	// are many.
 	Names []Name
+	// Connections is how many hold it past its time, as of the last question.
+	Connections int
 }
 
 // Name is one name of a Holding.
@@ -32,8 +34,22 @@ func (b *Book) Len() int {
 	return n
 }
 
+// Count returns how many of the entries open connections, and how many are past
+// their time and held by some that live.
+func (b *Book) Count() (open, held int) {
+	for _, p := range b.pods {
+		open += p.ages[wildcard].Len() + p.ages[exactly].Len()
+		for place := p.ages[lingering].Front(); place != nil; place = place.Next() {
+			if place.Value.(*entry).hold.patterns != nil {
+				held++
+			}
+		}
+	}
+	return open, held
+}
+
 // Grants returns the entries of a pod as last returned, sorted by address.
-// Those that have expired since are among them until Expire is called.
+// Those past their time are among them until Hold ends them.
 func (b *Book) Grants(ep policy.EndpointID) []Grant {
 	var out []Grant
 	for _, e := range b.sorted(ep) {
@@ -53,7 +69,10 @@ func (b *Book) Holdings(now time.Duration, ep policy.EndpointID) []Holding {
 			}
 		}
 		slices.SortFunc(h.Names, func(a, b Name) int { return strings.Compare(a.Text, b.Text) })
-		if len(h.Names) > 0 {
+		if len(e.links) == 0 {
+			h.Connections = e.hold.connections
+		}
+		if len(h.Names) > 0 || h.Connections > 0 {
 			out = append(out, h)
 		}
 	}

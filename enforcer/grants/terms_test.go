@@ -78,7 +78,7 @@ func TestPatternsOfOneNameEndByTheirTerms(t *testing.T) {
 	out = b.Learn(5*s, ep, "a.example.com", answers(0, "192.0.2.1"))
 	want(t, "nothing of no TTL for the one", out.Entries, []Grant{grant("192.0.2.1", 15*s, "a.example.com")})
 	want(t, "nothing promised, for the next may have one", out.ValidFor, time.Duration(0))
-	want(t, "and both end", b.Expire(15*s), Change{Revoked: []Revocation{{ep, addr("192.0.2.1"), CauseExpired}}})
+	want(t, "and both end", b.over(15*s), Change{Revoked: []Revocation{{ep, addr("192.0.2.1"), CauseExpired}}})
 	want(t, "why", b.Why(20*s, ep, addr("192.0.2.1")), "expired 5 s ago for a.example.com")
 }
 
@@ -97,8 +97,10 @@ func TestTermsChange(t *testing.T) {
 	want(t, "the node's again", agree(b, 40*s, nil, "example.com"), Change{Grants: []Grant{grant("192.0.2.1", 160*s, "example.com")}})
 	shorter := Settings{MinTTL: 0, Grace: 20 * s}
 	want(t, "the settings change", b.Configure(50*s, shorter), Change{Grants: []Grant{grant("192.0.2.1", 120*s, "example.com")}})
-	want(t, "so short that it is over", agree(b, 110*s, terms(life(0, 0))), Change{Revoked: []Revocation{{ep, addr("192.0.2.1"), CauseExpired}}})
+	want(t, "so short that it is over: it opens nothing from now on", agree(b, 110*s, terms(life(0, 0))),
+		Change{Grants: []Grant{grant("192.0.2.1", 110*s, "example.com")}})
 	want(t, "what is over does not come back", agree(b, 110*s, terms(life(300*s, 300*s))), Change{})
+	want(t, "and ends without connections", b.over(110*s), Change{Revoked: []Revocation{{ep, addr("192.0.2.1"), CauseExpired}}})
 	want(t, "why", b.Why(112*s, ep, addr("192.0.2.1")), "expired 12 s ago for example.com")
 }
 

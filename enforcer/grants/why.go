@@ -74,6 +74,9 @@ func (b *Book) Why(now time.Duration, ep policy.EndpointID, addr netip.Addr) str
 	if end, ok := p.lastEnding(addr, now); ok {
 		parts = append(parts, end.text(now))
 	}
+	if held := p.entries[addr].heldBy(); held != "" {
+		parts = append(parts, held)
+	}
 	if len(parts) > 0 {
 		return strings.Join(parts, "; ")
 	}
@@ -124,6 +127,17 @@ func (e *entry) alive(now time.Duration) string {
 		parts = append(parts[:shown], fmt.Sprintf("%d more", more))
 	}
 	return "granted for " + strings.Join(parts, ", ")
+}
+
+// heldBy says what keeps an entry that opens nothing, or "" if nothing does.
+func (e *entry) heldBy() string {
+	switch {
+	case e == nil || len(e.links) > 0 || e.hold.patterns == nil:
+		return ""
+	case e.hold.connections == 1:
+		return "held by 1 live connection, opens nothing new"
+	}
+	return fmt.Sprintf("held by %d live connections, opens nothing new", e.hold.connections)
 }
 
 func (e ending) text(now time.Duration) string {

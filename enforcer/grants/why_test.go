@@ -15,9 +15,9 @@ func TestWhy(t *testing.T) {
 	want(t, "alive", b.Why(10*s, ep, a), "granted for a.example.org (150 s left), example.com (80 s left)")
 	half := "granted for a.example.org (58 s left); expired 12 s ago for example.com"
 	want(t, "half expired, not yet seen", b.Why(102*s, ep, a), half)
-	b.Expire(102 * s)
+	b.over(102 * s)
 	want(t, "half expired", b.Why(102*s, ep, a), half)
-	b.Expire(200 * s)
+	b.over(200 * s)
 	want(t, "expired", b.Why(202*s+s/2, ep, addr("::ffff:192.0.2.1")), "expired 42 s ago for a.example.org")
 	want(t, "unknown pod", b.Why(0, 9, a), "the pod has no name rules")
 	for i := range 7 {
@@ -38,7 +38,7 @@ func TestWhyTellsOfTheLastToExpire(t *testing.T) {
 			b.Learn(0, ep, name, answers(ttl, "192.0.2.1"))
 		}
 		unseen := b.Why(170*s, ep, addr("192.0.2.1"))
-		b.Expire(170 * s)
+		b.over(170 * s)
 		want(t, "after Expire", b.Why(170*s, ep, addr("192.0.2.1")), "expired 10 s ago for long.example.org")
 		want(t, "before Expire", unseen, "expired 10 s ago for long.example.org")
 	}
@@ -51,7 +51,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		b.Learn(0, ep, name, []Address{{IP: numbered(i)}})
 		b.Learn(0, ep, name, answers(0, fmt.Sprintf("127.0.%d.%d", i/256, i%256)))
 	}
-	b.Expire(1000 * s)
+	b.over(1000 * s)
 	p := b.pods[ep]
 	want(t, "endings", p.past.order.Len(), remembered)
 	want(t, "endings by address", len(p.past.last), remembered)
@@ -65,9 +65,9 @@ func TestHoldings(t *testing.T) {
 	b.Learn(0, ep, "a.example.com", answers(0, "192.0.2.2", "192.0.2.3"))
 	both := []string{"*.example.com", "b.example.com"}
 	want(t, "holdings", b.Holdings(s, ep), []Holding{
-		{grant("192.0.2.1", 160*s, both...), []Name{{"b.example.com", 160 * s}}},
-		{grant("192.0.2.2", 160*s, both...), []Name{{"a.example.com", 90 * s}, {"b.example.com", 160 * s}}},
-		{grant("192.0.2.3", 90*s, "*.example.com"), []Name{{"a.example.com", 90 * s}}},
+		{grant("192.0.2.1", 160*s, both...), []Name{{"b.example.com", 160 * s}}, 0},
+		{grant("192.0.2.2", 160*s, both...), []Name{{"a.example.com", 90 * s}, {"b.example.com", 160 * s}}, 0},
+		{grant("192.0.2.3", 90*s, "*.example.com"), []Name{{"a.example.com", 90 * s}}, 0},
 	})
 	want(t, "what has expired is not held", len(b.Holdings(90*s, ep)), 2)
 	want(t, "sets", b.Sets(ep), [][]string{{"*.example.com"}, both})
