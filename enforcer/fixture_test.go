@@ -78,6 +78,8 @@ type memory struct {
 	// connections.
 	left        []datapath.Granted
 	connections []policy.ClassID
+	// live are the pod's connections by name that live.
+	live []datapath.Connected
 	// failures are the errors of the next calls, by method.
 	failures map[string][]error
 	// watched must be allowed, and barred denied, after every write that
@@ -206,6 +208,10 @@ func (m *memory) Granted() ([]datapath.Granted, error) {
 
 func (m *memory) Classes() (map[policy.EndpointID][]policy.ClassID, error) {
 	return map[policy.EndpointID][]policy.ClassID{podID: m.connections}, nil
+}
+
+func (m *memory) Connected(policy.EndpointID) ([]datapath.Connected, error) {
+	return m.live, m.fails("connected")
 }
 
 // allows says whether the kernel lets a packet of the pod through.

@@ -11,7 +11,8 @@ import (
 
 // meters are what the enforcer counts itself.
 type meters struct {
-	grants, endpoints, missing, problems prometheus.Gauge
+	open, held                   prometheus.Gauge
+	endpoints, missing, problems prometheus.Gauge
 
 	learnedWanted, learnedUnwanted prometheus.Counter
 	evicted, strange               prometheus.Counter
@@ -35,8 +36,14 @@ func newMeters(r prometheus.Registerer, b build) *meters {
 		return c
 	}
 	learned := vec("learned_total", "Answers that CoreDNS told of, by whether a pattern of the pod wanted the name.", "result")
+	byState := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "nameward", Name: "grants",
+		Help: "Addresses that pods of this node have learnt by name, by whether they open connections or are held by some that live.",
+	}, []string{"state"})
+	r.MustRegister(byState)
 	m := &meters{
-		grants:          gauge("grants", "Addresses that pods of this node may reach by name."),
+		open:            byState.WithLabelValues("open"),
+		held:            byState.WithLabelValues("held"),
 		endpoints:       gauge("endpoints", "Pods of this node whose interface is policed."),
 		missing:         gauge("interfaces_missing", "Pods of this node that are not policed because their interface is not known or does not exist."),
 		problems:        gauge("policy_problems", "Parts of policies that are closed because they cannot be understood."),
@@ -57,6 +64,12 @@ func newMeters(r prometheus.Registerer, b build) *meters {
 	info.Set(1)
 	r.MustRegister(info)
 	return m
+}
+
+// granted notes what the Book holds.
+func (m *meters) granted(open, held int) {
+	m.open.Set(float64(open))
+	m.held.Set(float64(held))
 }
 
 // applied notes what is in force now.

@@ -56,7 +56,8 @@ func TestMetricsPage(t *testing.T) {
 		"nameward_scrape_failed 0",
 		`nameward_build_info{goversion="go1",revision="abc",version="v1"} 1`,
 		`nameward_grants_refused_total{reason="metadata"} 0`,
-		"nameward_grants 0", "nameward_endpoints 0", "nameward_policy_problems 0", "nameward_interfaces_missing 0",
+		`nameward_grants{state="open"} 0`, `nameward_grants{state="held"} 0`,
+		"nameward_endpoints 0", "nameward_policy_problems 0", "nameward_interfaces_missing 0",
 		`nameward_learned_total{result="wanted"} 0`,
 	} {
 		if !strings.Contains(page, want+"\n") {

@@ -20,6 +20,7 @@ type kernel interface {
 	Revoke(ep policy.EndpointID, addrs []netip.Addr) error
 	Granted() ([]datapath.Granted, error)
 	Classes() (map[policy.EndpointID][]policy.ClassID, error)
+	Connected(ep policy.EndpointID) ([]datapath.Connected, error)
 }
 
 // node owns what the kernel is told: one goroutine, run, holds the Book and
@@ -119,7 +120,7 @@ func (n *node) run(ctx context.Context) {
 			n.tryAgain()
 		case <-report.C:
 			n.reportRefusals()
-			n.meters.grants.Set(float64(n.book.Len()))
+			n.meters.granted(n.book.Count())
 		}
 		n.schedule()
 	}
@@ -136,6 +137,9 @@ func (n *node) schedule() {
 
 func (n *node) expire() {
 	n.write(n.book.Expire(n.clock()))
+	for _, ep := range n.book.Due() {
+		n.hold(ep)
+	}
 }
 
 // learn takes one answer: the Book decides, the kernel is told, and only then

@@ -18,6 +18,8 @@ type restored struct {
 	// as where the policy lost a pattern meanwhile. What they may reach cannot
 	// be told any more, so they go; CoreDNS replays what is still wanted (N12).
 	strange map[policy.EndpointID][]netip.Addr
+	// pods are those that have entries or connections by name.
+	pods map[policy.EndpointID]struct{}
 }
 
 // findGrants reads the kernel's entries and finds out which patterns their
@@ -60,10 +62,15 @@ func (n *node) recognize(compiled *policy.Compiled, found []datapath.Granted, co
 			}
 		}
 	}
-	r := restored{strange: make(map[policy.EndpointID][]netip.Addr)}
+	r := restored{strange: make(map[policy.EndpointID][]netip.Addr), pods: make(map[policy.EndpointID]struct{})}
+	for ep := range wanted {
+		r.pods[ep] = struct{}{}
+	}
 	for _, f := range found {
 		if patterns := wanted[f.Endpoint][f.Class]; patterns != nil {
-			r.grants = append(r.grants, grants.Grant{Endpoint: f.Endpoint, Addr: f.Addr, Patterns: patterns, Expires: f.Expires})
+			r.grants = append(r.grants, grants.Grant{
+				Endpoint: f.Endpoint, Addr: f.Addr, Patterns: patterns, Expires: f.Expires, Held: f.Held,
+			})
 		} else {
 			r.strange[f.Endpoint] = append(r.strange[f.Endpoint], f.Addr)
 		}
@@ -126,7 +133,8 @@ func trySubsets(patterns []string, try func([]string) bool) {
 	}
 }
 
-// adopt gives what was found to the Book, once it knows the pods.
+// adopt gives what was found to the Book, once it knows the pods: entries, and
+// the connections that may hold some or have outlived theirs (N6).
 func (n *node) adopt(now time.Duration, found restored) {
 	if len(found.grants) > 0 {
 		n.write(n.book.Restore(now, found.grants))
@@ -135,5 +143,8 @@ func (n *node) adopt(now time.Duration, found restored) {
 		n.meters.strange.Add(float64(len(addrs)))
 		n.log.Warn("grants of a predecessor are revoked, the policy has changed meanwhile", "pod", n.podName(ep), "count", len(addrs))
 		n.revoke(ep, addrs)
+	}
+	for ep := range found.pods {
+		n.hold(ep)
 	}
 }

@@ -90,13 +90,19 @@ func (d *dnsSession) awaitWatch(tb testing.TB) bool {
 	}
 }
 
-// teach tells the enforcer of an answer and waits for its acknowledgement.
+// teach tells the enforcer of an answer for 30 s and waits for its acknowledgement.
 func (d *dnsSession) teach(tb testing.TB, client netip.Addr, name string, addr netip.Addr) *stream.Ack {
+	tb.Helper()
+	return d.teachFor(tb, client, name, addr, 30)
+}
+
+// teachFor is teach with another TTL, in seconds.
+func (d *dnsSession) teachFor(tb testing.TB, client netip.Addr, name string, addr netip.Addr, ttl uint32) *stream.Ack {
 	tb.Helper()
 	d.seq++
 	check(tb, d.Send(&stream.ServerMessage{Message: &stream.ServerMessage_Learned{Learned: &stream.Learned{
 		Seq: d.seq, Client: client.AsSlice(), Name: name,
-		Addresses: []*stream.Address{{Ip: addr.AsSlice(), Ttl: 30}},
+		Addresses: []*stream.Address{{Ip: addr.AsSlice(), Ttl: ttl}},
 	}}}))
 	select {
 	case ack := <-d.acks:

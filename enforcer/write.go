@@ -48,7 +48,7 @@ func (n *node) grant(ep policy.EndpointID, list []grants.Grant) bool {
 			class = compiled.NameClass(g.Patterns)
 			rows = n.introduce(nameUse{ep, class, g.Patterns}, rows)
 		}
-		n.entries = append(n.entries, datapath.Entry{Addr: g.Addr, Class: class, Expires: g.Expires})
+		n.entries = append(n.entries, datapath.Entry{Addr: g.Addr, Class: class, Expires: g.Expires, Held: g.Held})
 	}
 	err := n.kernel.Grant(ep, rows, n.entries)
 	if err == nil || errors.Is(err, datapath.ErrUnknownPod) {
