@@ -35,7 +35,6 @@ func allowByName(tb testing.TB) *kernel {
 // vouches for established TCP, also where the connection's entry is gone (N6).
 func TestHeldGrant(t *testing.T) {
 	const closed = KernelReasonDROP_NETWORK_POLICY
-	rst := byte(4)
 	cases := []struct {
 		name      string
 		direction KernelDirection
@@ -127,35 +126,42 @@ func TestHeldGrantSavesConnection(t *testing.T) {
 // let pass, but for the last packets of one that is closing (N6).
 func TestLives(t *testing.T) {
 	const day = 86400
-	rst := byte(4)
+	k := allowOut(t)
 	for _, protocol := range []byte{tcp, udp, sctp} {
 		for _, replied := range []bool{false, true} {
 			for _, end := range []byte{0, fin, rst} {
 				for _, seconds := range []uint64{0, 5, 11, 29, 31, 119, 121, 179, 181, 4 * day, 6 * day} {
-					k := allowOut(t)
-					k.run(out, between(out, far4, protocol, 443))
-					if replied {
-						k.run(in, answer(out, far4, protocol, 443))
-					}
-					if end != 0 && protocol == tcp {
-						k.run(out, packetOf(true, far4, tcp, 40000, 443, end|ack))
-						k.run(in, packetOf(false, far4, tcp, 443, 40000, end|ack))
-					}
-					k.age(seconds)
-					flow, c := k.only()
-					got := c.Lives(flow, k.time())
-					k.forget(policyEg, 0, webPort)
-					_, reason := k.run(out, packetOf(true, far4, protocol, 40000, 443, ack))
-					want := reason.Passes() && (end == 0 || protocol != tcp)
-					if got != want {
-						t.Errorf("protocol %d, replied %v, end %d, idle for %d s: got %v, want %v (%v)", protocol, replied, end, seconds, got, want, reason)
-					}
+					k.tellsLife(protocol, replied, end, seconds)
 				}
 			}
 		}
 	}
 	if (KernelConnection{}).Lives(KernelFlow{Kind: uint8(KernelKindKIND_FRAGMENT)}, 0) {
 		t.Error("a fragment lives, want it no connection")
+	}
+}
+
+// tellsLife compares what Lives says of a connection with what the programs do.
+func (k *kernel) tellsLife(protocol byte, replied bool, end byte, seconds uint64) {
+	k.tb.Helper()
+	k.evict()
+	k.row(policyEg, 0, webPort, allows(0))
+	k.run(out, between(out, far4, protocol, 443))
+	if replied {
+		k.run(in, answer(out, far4, protocol, 443))
+	}
+	ends := end != 0 && protocol == tcp
+	if ends {
+		k.run(out, packetOf(true, far4, tcp, 40000, 443, end|ack))
+		k.run(in, packetOf(false, far4, tcp, 443, 40000, end|ack))
+	}
+	k.age(seconds)
+	flow, c := k.only()
+	got := c.Lives(flow, k.time())
+	k.forget(policyEg, 0, webPort)
+	_, reason := k.run(out, packetOf(true, far4, protocol, 40000, 443, ack))
+	if want := reason.Passes() && !ends; got != want {
+		k.tb.Errorf("protocol %d, replied %v, end %d, idle for %d s: got %v, want %v (%v)", protocol, replied, end, seconds, got, want, reason)
 	}
 }
 

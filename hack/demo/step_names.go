@@ -203,13 +203,18 @@ func (d *demo) expiry(ctx context.Context) error {
 		return err
 	}
 	d.report.note("%s later, without another lookup; minimum TTL 2 s and grace 1 s are over", lifetime)
-	again := route{pod: crawler, to: unused, family: scene.V4, want: blocked, by: tierPolicy, straight: true}
-	if err := d.check(ctx, again); err != nil {
-		return err
+	for _, r := range []route{
+		{pod: crawler, to: unused, family: scene.V4, want: blocked, by: tierPolicy, straight: true},
+		// The address of the connection that goes on.
+		{pod: crawler, to: used, family: scene.V4, want: blocked, by: tierPolicy, straight: true},
+		{pod: crawler, to: used, family: scene.V4, want: allowed, by: tierPolicy},
+	} {
+		if err := d.check(ctx, r); err != nil {
+			return err
+		}
 	}
 	d.report.line(connection.goesOn("crawler's connection to " + used.Label))
-	again.want, again.straight = allowed, false
-	return d.check(ctx, again)
+	return nil
 }
 
 // sleep waits, for nothing less than the passing of time can be awaited where

@@ -3,7 +3,17 @@ package main
 // connectionMutants are faults in what a connection is, and how long.
 var connectionMutants = []mutant{
 	{"an expired grant opens", "N5", "bpf/connection.h",
-		"if (!grant || grant->expires <= bpf_ktime_get_coarse_ns())", "if (!grant)", stateTests},
+		"return until > bpf_ktime_get_coarse_ns() ?", "return until > 0 ?", stateTests},
+	{"a held grant opens", "N6", "bpf/connection.h",
+		"if (established && grant->held > until)", "if (grant->held > until)", stateTests},
+	{"a held grant speaks for what is not TCP", "N6", "bpf/connection.h",
+		"return packet->protocol == IPPROTO_TCP && !(packet->tcp_flags & TCP_SYN);", "return !(packet->tcp_flags & TCP_SYN);", stateTests},
+	{"an answer that nobody asked for is from within a connection", "N6", "bpf/connection.h",
+		"!(packet->tcp_flags & TCP_SYN);", "(packet->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN;", stateTests},
+	{"what comes back on an evicted connection is lost", "N6", "bpf/nameward.c",
+		"class = granted_class(endpoint, &flow->peer, 1);", "class = granted_class(endpoint, &flow->peer, 0);", stateTests},
+	{"a closed connection lives", "N6", "bpf/lives.go",
+		"c.Flags&closed == closed", "c.Flags&closed > closed", stateTests},
 	{"a change of policy cuts nothing", "D6", "bpf/nameward.c",
 		"if (connection->epoch != passage->epoch) {", "if (connection->epoch > passage->epoch) {", stateTests},
 	{"connections into the pod are judged again as if out of it", "D6", "bpf/connection.h",

@@ -49,7 +49,7 @@ var (
 // The tests of the C by what they look at; all of them take a while.
 var (
 	packetTests = tests{"./bpf", "Odd|Options|Neighbour|Fragment|Extension|Versions|DHCP|Unknown"}
-	stateTests  = tests{"./bpf", "Repl|Reverse|Echo|Idle|Change|Outlives|NewGrant|Errors|OwnTable|Busy|NoState|JudgedAgain|Self|NameIs|Unknown"}
+	stateTests  = tests{"./bpf", "Repl|Reverse|Echo|Idle|Change|Outlives|NewGrant|Errors|OwnTable|Busy|NoState|JudgedAgain|Self|NameIs|Unknown|Held|Evicted|Lives"}
 	ruleTests   = tests{"./bpf", "Tiers|Isolation|Families|LocalNode|Self|PortClasses|Name|Service|Audit|Unknown"}
 )
 
