@@ -162,15 +162,15 @@ metadata: {name: flood, namespace: app}
 spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 198.51.100.20/32}}], ports: [{protocol: UDP}]}]}
 `
 
-// flood has the pod open so many flows that none of its connections stays in its
-// table.
+// flood has the pod open many more flows than its table has room for. It depends on
+// which CPU does what whether a connection goes at once.
 func (s *scene) flood() {
 	s.tb.Helper()
 	s.inside(s.pod, func() {
 		conn, err := net.ListenPacket("udp4", "10.0.0.1:0")
 		check(s.tb, err)
 		defer conn.Close()
-		for i := range 3 * 4096 {
+		for i := range 3 * 2048 {
 			// Three packets each: the kernel gives up flows of one packet first.
 			_, err := conn.WriteTo([]byte("x"), &net.UDPAddr{IP: other.AsSlice(), Port: 1 + i/3})
 			check(s.tb, err)
@@ -216,11 +216,11 @@ func TestConnectionOutlivesNameFloodAndEnforcer(t *testing.T) {
 	s.accept()
 	s.await("it is held", func() bool { return strings.Contains(s.page("/metrics"), `nameward_grants{state="held"} 1`) })
 	before := s.admitted()
-	s.flood()
-	goesOn("after the flood")
-	if s.admitted() == before {
-		t.Errorf("the flood has not evicted the connection, so nothing is shown\n%s", s.page("/metrics"))
-	}
+	s.await("the flood evicts the connection", func() bool {
+		s.flood()
+		goesOn("after a flood")
+		return s.admitted() > before
+	})
 	s.stop(syscall.SIGKILL)
 	s.flood()
 	goesOn("after a flood without enforcer")

@@ -68,3 +68,20 @@ func BenchmarkGuard(b *testing.B) {
 		})
 	}
 }
+
+// A pod at its limit whose connections all live.
+func BenchmarkHold10000(b *testing.B) {
+	book := watching(usual, "*.example.com")
+	var all []Live
+	for i := range 10_000 {
+		book.Learn(0, ep, fmt.Sprintf("%d.example.com", i), []Address{{IP: numbered(i)}})
+		all = append(all, Live{Addr: numbered(i), Patterns: []string{"*.example.com"}, Connections: 10})
+	}
+	b.ReportAllocs()
+	for now := 100 * s; b.Loop(); now += HoldInterval {
+		book.Expire(now)
+		if c := book.Hold(now, ep, all); len(c.Grants) != len(all) {
+			b.Fatalf("got %d entries, want all held on", len(c.Grants))
+		}
+	}
+}
