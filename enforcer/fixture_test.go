@@ -210,10 +210,6 @@ func (m *memory) Classes() (map[policy.EndpointID][]policy.ClassID, error) {
 	return map[policy.EndpointID][]policy.ClassID{podID: m.connections}, nil
 }
 
-func (m *memory) Connected(policy.EndpointID) ([]datapath.Connected, error) {
-	return m.live, m.fails("connected")
-}
-
 // allows says whether the kernel lets a packet of the pod through.
 func (m *memory) allows(peer netip.Addr, port uint16) bool {
 	seen := *m.tables

@@ -21,6 +21,10 @@ func (m *memory) using(count int, patterns ...string) {
 	m.live = []datapath.Connected{{Addr: web, Class: class, Count: count}}
 }
 
+func (m *memory) Connected(policy.EndpointID) ([]datapath.Connected, error) {
+	return m.live, m.fails("connected")
+}
+
 // opens and holds say what the kernel's entry does for an address now.
 func (b *bench) opens(a netip.Addr) bool { return b.kernel.held[a].Expires > b.node.clock() }
 func (b *bench) holds(a netip.Addr) bool { return b.kernel.held[a].Held > b.node.clock() }

@@ -4,8 +4,8 @@ package main
 var connectionMutants = []mutant{
 	{"an expired grant opens", "N5", "bpf/connection.h",
 		"return until > bpf_ktime_get_coarse_ns() ?", "return until > 0 ?", stateTests},
-	{"a held grant opens", "N6", "bpf/connection.h",
-		"if (established && grant->held > until)", "if (grant->held > until)", stateTests},
+	{"a held grant opens", "N6", "bpf/nameward.c",
+		"granted_class(endpoint, &flow->peer, midstream(&passage->packet));", "granted_class(endpoint, &flow->peer, 1);", stateTests},
 	{"a held grant speaks for what is not TCP", "N6", "bpf/connection.h",
 		"return packet->protocol == IPPROTO_TCP && !(packet->tcp_flags & TCP_SYN);", "return !(packet->tcp_flags & TCP_SYN);", stateTests},
 	{"an answer that nobody asked for is from within a connection", "N6", "bpf/connection.h",
