@@ -136,8 +136,9 @@ func (n *node) schedule() {
 }
 
 func (n *node) expire() {
-	n.write(n.book.Expire(n.clock()))
-	for _, ep := range n.book.Due() {
+	now := n.clock()
+	n.write(n.book.Expire(now))
+	for _, ep := range n.book.Due(now) {
 		n.hold(ep)
 	}
 }

@@ -52,13 +52,17 @@ func (a *agenda) Pop() any {
 // Next returns when Expire and Due have to be called next; false means not
 // before the next answer.
 func (b *Book) Next() (time.Duration, bool) {
-	if len(b.wanted) > 0 {
-		return 0, true
+	var at time.Duration
+	due := len(b.agenda) > 0
+	if due {
+		at = b.agenda[0].due
 	}
-	if len(b.agenda) == 0 {
-		return 0, false
+	for _, from := range b.wanted {
+		if !due || from < at {
+			at, due = from, true
+		}
 	}
-	return b.agenda[0].due, true
+	return at, due
 }
 
 // Expire brings up to date what is due. What has expired opens nothing, and ends

@@ -38,7 +38,7 @@ func (b *Book) audit(t interface{ Fatalf(string, ...any) }) {
 // over is Expire, and Hold where no connection lives.
 func (b *Book) over(now time.Duration) Change {
 	c := b.Expire(now)
-	for _, ep := range b.Due() {
+	for _, ep := range b.Due(now) {
 		more := b.Hold(now, ep, nil)
 		c.Grants, c.Revoked = append(c.Grants, more.Grants...), append(c.Revoked, more.Revoked...)
 	}

@@ -95,8 +95,8 @@ type Book struct {
 	settings Settings
 	pods     map[policy.EndpointID]*pod
 	agenda   agenda
-	// wanted are pods whose connections have to be asked for.
-	wanted map[policy.EndpointID]bool
+	// wanted are pods whose connections have to be asked for, and from when on.
+	wanted map[policy.EndpointID]time.Duration
 	turn   uint64 // counts answers, to tell apart what one answer brought
 	shares []share
 }
@@ -133,7 +133,7 @@ type Change struct {
 
 // NewBook returns a book without pods.
 func NewBook(s Settings) *Book {
-	b := &Book{pods: make(map[policy.EndpointID]*pod), wanted: make(map[policy.EndpointID]bool)}
+	b := &Book{pods: make(map[policy.EndpointID]*pod), wanted: make(map[policy.EndpointID]time.Duration)}
 	b.settings = s.filled()
 	return b
 }

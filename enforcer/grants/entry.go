@@ -77,6 +77,8 @@ func (b *Book) settle(e *entry, now time.Duration, c *Change) {
 	changed, cause := b.refresh(e, now)
 	switch {
 	case len(e.patterns) == 0:
+		// Connections by other patterns of the pod may live all the same.
+		b.want(e.pod, max(now, e.pod.asked+HoldInterval))
 		b.end(e, now, cause, c)
 	case changed:
 		c.Grants = append(c.Grants, e.grant())

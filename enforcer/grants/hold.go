@@ -36,15 +36,25 @@ type hold struct {
 }
 
 // Due returns the pods whose live connections Hold has to be told of now. Each
-// is returned once, and again a HoldInterval later if Hold was not called.
-func (b *Book) Due() []policy.EndpointID {
+// is returned once and, while it has entries past their time, again a HoldInterval
+// later if Hold was not called.
+func (b *Book) Due(now time.Duration) []policy.EndpointID {
 	var due []policy.EndpointID
-	for id := range b.wanted {
-		due = append(due, id)
+	for id, from := range b.wanted {
+		if from <= now {
+			due = append(due, id)
+			delete(b.wanted, id)
+		}
 	}
-	clear(b.wanted)
 	slices.Sort(due)
 	return due
+}
+
+// want has the connections of a pod asked for, from then on.
+func (b *Book) want(p *pod, from time.Duration) {
+	if already, wanted := b.wanted[p.id]; !wanted || from < already {
+		b.wanted[p.id] = from
+	}
 }
 
 // Hold says which connections of a pod live, all of them. Entries that end
@@ -99,7 +109,7 @@ func (b *Book) linger(e *entry, now time.Duration) (changed bool, without Cause)
 	patterns, without = b.admitted(e.pod, e.addr, e.open, patterns)
 	e.order(lingering)
 	if e.due = e.pod.asked + HoldInterval; e.due <= now {
-		b.wanted[e.pod.id] = true
+		b.want(e.pod, now)
 		e.due = now + HoldInterval
 	}
 	b.agenda.put(e)
@@ -120,7 +130,7 @@ func (b *Book) ask(e *entry, end, now time.Duration) {
 		e.due = at
 	}
 	if e.due <= now {
-		b.wanted[p.id] = true
+		b.want(p, now)
 		e.due = end
 	}
 }

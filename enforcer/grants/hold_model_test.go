@@ -89,7 +89,7 @@ func (w *world) ask(ep policy.EndpointID) {
 // wake does what a living enforcer does when it is due.
 func (w *world) wake() {
 	w.apply(w.book.Expire(w.now))
-	for _, ep := range w.book.Due() {
+	for _, ep := range w.book.Due(w.now) {
 		if last, ever := w.asked[ep]; ever && w.now-last < HoldInterval {
 			w.t.Fatalf("pod %d is asked for %v after %v", ep, w.now, last)
 		}

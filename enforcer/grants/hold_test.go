@@ -27,13 +27,13 @@ func TestHold(t *testing.T) {
 	if at, ok := b.Next(); !ok || at != 90*s-HoldLead {
 		t.Errorf("Next: got %v, %v, want a lead before the end", at, ok)
 	}
-	want(t, "nobody is asked for earlier", fmt.Sprint(b.Expire(80*s), b.Due()), "{[] []} []")
+	want(t, "nobody is asked for earlier", fmt.Sprint(b.Expire(80*s), b.Due(80*s)), "{[] []} []")
 	want(t, "a lead before the end nothing changes", b.Expire(89*s), Change{})
 	if at, _ := b.Next(); at > 89*s {
 		t.Errorf("Next: got %v, want now", at)
 	}
-	want(t, "but the pod is asked for", b.Due(), []policy.EndpointID{ep})
-	want(t, "once", b.Due(), []policy.EndpointID(nil))
+	want(t, "but the pod is asked for", b.Due(89*s), []policy.EndpointID{ep})
+	want(t, "once", b.Due(89*s), []policy.EndpointID(nil))
 	uses := []Live{live("::ffff:192.0.2.1", 2, "example.com")}
 	want(t, "what is in use is held", b.Hold(89*s, ep, uses), Change{Grants: []Grant{held("192.0.2.1", 90*s, 119*s, "example.com")}})
 	want(t, "what opens is not said to be held", b.Why(89*s, ep, addr("192.0.2.1")), "granted for example.com (1 s left)")
@@ -42,7 +42,7 @@ func TestHold(t *testing.T) {
 	want(t, "why the other is not", b.Why(132*s, ep, addr("192.0.2.2")), "expired 42 s ago for example.com")
 	open, past := b.Count()
 	want(t, "open and held", []int{open, past}, []int{0, 1})
-	want(t, "the next question comes an interval later", fmt.Sprint(b.Expire(99*s), b.Due()), "{[] []} [1]")
+	want(t, "the next question comes an interval later", fmt.Sprint(b.Expire(99*s), b.Due(99*s)), "{[] []} [1]")
 	uses[0].Connections = 1
 	want(t, "it goes on, the other ends", b.Hold(99*s, ep, uses), Change{
 		Grants:  []Grant{held("192.0.2.1", 90*s, 129*s, "example.com")},
@@ -115,7 +115,7 @@ func TestRestoreOfWhatHasExpired(t *testing.T) {
 	b := watching(usual, "example.com")
 	found := []Grant{grant("192.0.2.1", 10*s, "example.com"), held("192.0.2.2", 10*s, 30*s, "example.com"), grant("192.0.2.3", 10*s, "gone.example")}
 	want(t, "found", b.Restore(20*s, found), Change{Revoked: []Revocation{{ep, addr("192.0.2.3"), CauseUnwanted}}})
-	want(t, "due", b.Due(), []policy.EndpointID{ep})
+	want(t, "due", b.Due(20*s), []policy.EndpointID{ep})
 	want(t, "held again", b.Hold(20*s, ep, []Live{live("192.0.2.1", 1, "example.com")}), Change{
 		Grants:  []Grant{held("192.0.2.1", 10*s, 50*s, "example.com")},
 		Revoked: []Revocation{{ep, addr("192.0.2.2"), CauseExpired}},
@@ -129,10 +129,10 @@ func TestQuestionWithoutAnswer(t *testing.T) {
 	b := watching(usual, "example.com")
 	b.Learn(0, ep, "example.com", answers(0, "192.0.2.1"))
 	b.Expire(89 * s)
-	b.Due()
+	b.Due(89 * s)
 	b.Expire(90 * s)
 	for at := 90 * s; at < 200*s; at += HoldInterval {
-		want(t, "due", len(b.Due()), 1)
+		want(t, "due", len(b.Due(at)), 1)
 		want(t, "next", fmt.Sprint(b.Next()), fmt.Sprint(at+HoldInterval, true))
 		want(t, "nothing is lost for that", b.Expire(at+HoldInterval), Change{})
 	}

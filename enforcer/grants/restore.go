@@ -73,7 +73,9 @@ func (b *Book) lingering(p *pod, g Grant, open bool) *entry {
 	e.hold.until = g.Held
 	e.order(lingering)
 	p.entries[g.Addr] = e
-	p.past.note(ending{addr: g.Addr, at: g.Expires, cause: CauseExpired})
+	if g.Expires > 0 {
+		p.past.note(ending{addr: g.Addr, at: g.Expires, cause: CauseExpired})
+	}
 	return e
 }
 
