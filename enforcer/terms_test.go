@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nameward/nameward/enforcer/datapath"
 	"github.com/nameward/nameward/enforcer/grants"
 	"github.com/nameward/nameward/enforcer/policy"
 )
@@ -44,12 +45,12 @@ func TestTermsReachTheKernel(t *testing.T) {
 			t.Errorf("revision: got %d, want %d where nothing has changed", b.watches[0].Revision, before)
 		}
 		b.pass(34 * time.Second)
-		if !b.kernel.allows(web, 443) {
+		if !b.opens(web) || !b.kernel.allows(web, 443) {
 			t.Error("just before its time: denied, want it allowed")
 		}
 		b.pass(2 * time.Second)
-		if b.kernel.allows(web, 443) {
-			t.Error("after its time: allowed, want it denied")
+		if b.opens(web) {
+			t.Error("after its time: open, want it closed")
 		}
 	})
 }
@@ -158,4 +159,29 @@ func TestAnnotationsOnARealKernel(t *testing.T) {
 	put("0s", "10.9.1.0/24")
 	session.awaitWatch(t)
 	s.wantDial("once the policy allows another range", private, false)
+}
+
+// N6, N10: a range that a policy takes back ends what it held, at once.
+func TestRangeTakenBackEndsWhatIsHeld(t *testing.T) {
+	private := netip.MustParseAddr("10.9.0.7")
+	m := newMemory()
+	inBubble(t, m, func(t *testing.T, b *bench) {
+		rule := named([]string{"example.com"}, 443)
+		b.update(draftUnder(policy.NameTerms{Private: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}}, rule))
+		b.learn(1, "example.com", private)
+		class := policy.Compile(worldOf()).NameClass([]string{"example.com"})
+		m.live = []datapath.Connected{{Addr: private, Class: class, Count: 1}}
+		b.pass(2 * time.Minute)
+		if b.opens(private) || !b.holds(private) {
+			t.Fatalf("got %+v to begin with, want it held and closed", m.held[private])
+		}
+		b.update(draftOf(rule))
+		if len(m.held) != 0 {
+			t.Errorf("got %v, want nothing held without its range", m.held)
+		}
+		b.pass(time.Minute)
+		if len(m.held) != 0 {
+			t.Errorf("got %v later, want a connection that the guard refuses to hold nothing", m.held)
+		}
+	})
 }
