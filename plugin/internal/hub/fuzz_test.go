@@ -1,8 +1,12 @@
 package hub
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/binary"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,4 +144,36 @@ func read(conversation []byte) (out []*stream.ClientMessage) {
 		out, conversation = append(out, m), conversation[n+int(size):]
 	}
 	return out
+}
+
+// FuzzIdentity proves N16 for whatever a certificate of a trusted authority may
+// say: the node is one that the certificate names word for word, and only one.
+func FuzzIdentity(f *testing.F) {
+	f.Add("system:node:node-a", "spiffe://example.org/ns/x/node/node-a")
+	f.Add("node-a", "spiffe://example.org/node/node-b")
+	f.Add("system:node:node-a", "spiffe://example.org/node/node-b")
+	f.Add("system:node:", "spiffe://example.org/node/a%2Fb")
+	f.Add("", "https://example.org/node/node-a")
+	f.Fuzz(func(t *testing.T, name, text string) {
+		cert := &x509.Certificate{Subject: pkix.Name{CommonName: name}}
+		uri, err := url.Parse(text)
+		if err == nil {
+			cert.URIs = []*url.URL{uri}
+		}
+		node, err := nodeOfCertificate(cert)
+		if (node == "") == (err == nil) {
+			t.Fatalf("got %q beside %v", node, err)
+		}
+		if err != nil {
+			return
+		}
+		byName := name == "system:node:"+node
+		byURI := uri != nil && uri.Scheme == "spiffe" && strings.HasSuffix(uri.Path, "/node/"+node)
+		if !byName && !byURI {
+			t.Fatalf("%q and %q are taken for node %q", name, text, node)
+		}
+		if other, ok := strings.CutPrefix(name, "system:node:"); ok && other != "" && other != node {
+			t.Fatalf("%q and %q name two nodes, and %q is taken", name, text, node)
+		}
+	})
 }
