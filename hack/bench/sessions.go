@@ -39,22 +39,21 @@ func sessions(ctx context.Context, t *table, s *stage) error {
 	if err != nil {
 		return err
 	}
-	cert, key, ca, err := a.server(folder)
-	saved := filepath.Join(folder, "authority")
-	if err = errors.Join(err, a.save(saved)); err != nil {
+	id, err := a.server(folder)
+	if err = errors.Join(err, a.save(folder)); err != nil {
 		return err
 	}
 	zoneFile, _, err := writeZone(folder, fewNames)
 	if err != nil {
 		return err
 	}
-	v, err := s.serve(ctx, folder, "", 5301, zoneFile, directive("listen tcp://"+swarmTarget, strings.Join([]string{"tls", cert, key, ca}, " ")))
+	v, err := s.serve(ctx, folder, "", 5301, zoneFile, directive("listen tcp://"+swarmTarget, strings.Join([]string{"tls", id.Cert, id.Key, id.CA}, " ")))
 	if err != nil {
 		return err
 	}
 	defer v.stop()
 	c := &cluster{server: v, nodes: nodes}
-	if err := c.measure(ctx, t, s, saved); err != nil {
+	if err := c.measure(ctx, t, s, folder); err != nil {
 		text, _ := os.ReadFile(v.log)
 		return fmt.Errorf("%w\n%s", err, tail(string(text)))
 	}
@@ -102,12 +101,12 @@ type cluster struct {
 	quiet, busy                beats
 }
 
-func (c *cluster) measure(ctx context.Context, t *table, s *stage, saved string) (err error) {
+func (c *cluster) measure(ctx context.Context, t *table, s *stage, folder string) (err error) {
 	if c.alone, err = c.usage(); err != nil {
 		return err
 	}
 	t.progress("sessions: connecting %d enforcers", c.nodes)
-	if c.swarm, err = startSwarm(ctx, s, saved, c.nodes); err != nil {
+	if c.swarm, err = startSwarm(ctx, s, folder, c.nodes); err != nil {
 		return err
 	}
 	defer c.swarm.stop()
@@ -132,11 +131,11 @@ func (c *cluster) measure(ctx context.Context, t *table, s *stage, saved string)
 }
 
 // startSwarm starts this program once more.
-func startSwarm(ctx context.Context, s *stage, saved string, nodes int) (*swarmProcess, error) {
+func startSwarm(ctx context.Context, s *stage, folder string, nodes int) (*swarmProcess, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	cmd := command(ctx, "/proc/self/exe", swarmCommand, "-target", swarmTarget, "-authority", saved,
+	cmd := command(ctx, "/proc/self/exe", swarmCommand, "-target", swarmTarget, "-authority", folder,
 		"-nodes", strconv.Itoa(nodes), "-pods", strconv.Itoa(swarmPods))
-	p := &swarmProcess{log: filepath.Join(filepath.Dir(saved), "swarm.log"), stop: func() { cancel(); _ = cmd.Wait() }}
+	p := &swarmProcess{log: filepath.Join(folder, "swarm.log"), stop: func() { cancel(); _ = cmd.Wait() }}
 	log, err := os.Create(p.log)
 	if err != nil {
 		cancel()

@@ -42,7 +42,7 @@ func runSwarm(args []string, in io.Reader, out, stderr io.Writer) int {
 	flags.StringVar(&w.target, "target", "", "`address` of CoreDNS's stream")
 	flags.IntVar(&w.nodes, "nodes", 0, "how many enforcers")
 	flags.IntVar(&w.pods, "pods", 0, "how many pods each")
-	saved := flags.String("authority", "", "`file` of the authority that signs for nodes")
+	saved := flags.String("authority", "", "`folder` of the authority that signs for nodes")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -81,13 +81,10 @@ func (w *swarm) run(saved string, in io.Reader, out io.Writer) error {
 const dialling = 64
 
 // connect opens all sessions and subscribes all pods.
-func (w *swarm) connect(ctx context.Context, a *authority) error {
+func (w *swarm) connect(ctx context.Context, a authority) error {
 	w.drones = make([]*drone, w.nodes)
-	var mu sync.Mutex // guards a's serial number
 	return w.all(dialling, func(n int) error {
-		mu.Lock()
 		config, err := a.node(nodeName(n))
-		mu.Unlock()
 		if err != nil {
 			return err
 		}

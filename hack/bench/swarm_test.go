@@ -103,7 +103,7 @@ func TestSwarmSaysWhatItLacks(t *testing.T) {
 	var out, stderr strings.Builder
 	code := runSwarm([]string{"-authority", filepath.Join(t.TempDir(), "none"), "-nodes", "1"}, strings.NewReader(""), &out, &stderr)
 	if code != 1 || !strings.Contains(stderr.String(), "none") || out.Len() > 0 {
-		t.Errorf("swarm without an authority: got status %d, %q and %q, want 1 and the file's name", code, out.String(), stderr.String())
+		t.Errorf("swarm without an authority: got status %d, %q and %q, want 1 and the folder's name", code, out.String(), stderr.String())
 	}
 }
 
@@ -112,11 +112,11 @@ func TestNodesAreNamedByTheirCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "authority")
-	if err := a.save(path); err != nil {
+	folder := t.TempDir()
+	if err := a.save(folder); err != nil {
 		t.Fatal(err)
 	}
-	loaded, err := loadAuthority(path)
+	loaded, err := loadAuthority(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestNodesAreNamedByTheirCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(a.cert)
+	roots.AddCert(a.Own.Leaf)
 	if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		t.Errorf("certificate: got %v, want one that the authority signed", err)
 	}

@@ -1,7 +1,7 @@
 // Command certs makes what mutual TLS needs for a trial: a certificate
 // authority, a certificate for CoreDNS and one for the enforcer of each node. It
-// knows how certificates name nodes; it is no way to run an authority, whose key
-// it leaves beside the rest.
+// knows who needs which files; it is no way to run an authority, whose key it
+// leaves beside the rest.
 package main
 
 import (

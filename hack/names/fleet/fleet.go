@@ -156,7 +156,7 @@ func (f *Fleet) equip(binaries product.Binaries) error {
 		if r == f.Hasty {
 			hold = "0"
 		}
-		if r.launch, err = r.coredns(binaries.CoreDNS, hold, id, certificates.ca); err != nil {
+		if r.launch, err = r.coredns(binaries.CoreDNS, hold, id); err != nil {
 			return err
 		}
 	}
@@ -169,7 +169,7 @@ func (f *Fleet) equip(binaries product.Binaries) error {
 			return err
 		}
 		f.closers = append(f.closers, func() error { return product.UnmountBPF(n.bpffs()) })
-		n.launch = n.enforcer(binaries.Enforcer, id, certificates.ca, replicas)
+		n.launch = n.enforcer(binaries.Enforcer, id, replicas)
 	}
 	return f.describe()
 }

@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/nameward/nameward/hack/certs/ca"
 )
 
-func read(t *testing.T, id identity, ca string, usage x509.ExtKeyUsage) *x509.Certificate {
+func read(t *testing.T, id ca.Files, usage x509.ExtKeyUsage) *x509.Certificate {
 	t.Helper()
-	pair, err := tls.LoadX509KeyPair(id.cert, id.key)
+	pair, err := tls.LoadX509KeyPair(id.Cert, id.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,14 +20,14 @@ func read(t *testing.T, id identity, ca string, usage x509.ExtKeyUsage) *x509.Ce
 	if err != nil {
 		t.Fatal(err)
 	}
-	pem, err := os.ReadFile(ca)
+	pem, err := os.ReadFile(id.CA)
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{usage}}); err != nil {
-		t.Errorf("verify %s: %v", id.cert, err)
+		t.Errorf("verify %s: %v", id.Cert, err)
 	}
 	return leaf
 }
@@ -41,7 +43,7 @@ func TestIdentities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf := read(t, id, i.ca, x509.ExtKeyUsageClientAuth)
+	leaf := read(t, id, x509.ExtKeyUsageClientAuth)
 	if got, want := leaf.Subject.CommonName, "system:node:node-b"; got != want {
 		t.Errorf("common name: got %q, want %q", got, want)
 	}
@@ -52,7 +54,7 @@ func TestIdentities(t *testing.T) {
 	if id, err = i.replica("coredns-2", at); err != nil {
 		t.Fatal(err)
 	}
-	leaf = read(t, id, i.ca, x509.ExtKeyUsageServerAuth)
+	leaf = read(t, id, x509.ExtKeyUsageServerAuth)
 	if err := leaf.VerifyHostname(at.V4.String()); err != nil {
 		t.Error(err)
 	}

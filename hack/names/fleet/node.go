@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/nameward/nameward/hack/certs/ca"
 	"github.com/nameward/nameward/hack/demo/product"
 	"github.com/nameward/nameward/hack/demo/scene"
 )
@@ -60,10 +61,10 @@ func (n *Node) bpffs() string     { return filepath.Join(n.folder, "bpf") }
 const pages = "127.0.0.1:9099"
 
 // enforcer says how the node's enforcer is started. It dials each replica.
-func (n *Node) enforcer(path string, id identity, ca string, replicas []*Replica) func() (*product.Process, error) {
+func (n *Node) enforcer(path string, id ca.Files, replicas []*Replica) func() (*product.Process, error) {
 	args := []string{
 		"--manifests", n.manifests(), "--node", n.Name, "--pin", filepath.Join(n.bpffs(), "nameward"), "--metrics", pages,
-		"--tls-cert", id.cert, "--tls-key", id.key, "--tls-ca", ca,
+		"--tls-cert", id.Cert, "--tls-key", id.Key, "--tls-ca", id.CA,
 	}
 	dns := []string{service.V4.String(), service.V6.String()}
 	for _, r := range replicas {

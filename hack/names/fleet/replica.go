@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/nameward/nameward/hack/certs/ca"
 	"github.com/nameward/nameward/hack/demo/product"
 	"github.com/nameward/nameward/hack/demo/scene"
 )
@@ -47,7 +48,7 @@ const (
 )
 
 // coredns writes the replica's Corefile and says how it is started.
-func (r *Replica) coredns(path, hold string, id identity, ca string) (func() (*product.Process, error), error) {
+func (r *Replica) coredns(path, hold string, id ca.Files) (func() (*product.Process, error), error) {
 	text := fmt.Sprintf(`.:%d {
     bind %s %s
     nameward {
@@ -62,7 +63,7 @@ func (r *Replica) coredns(path, hold string, id identity, ca string) (func() (*p
     cache 30
     forward . %s
 }
-`, dnsPort, r.address.V4, r.address.V6, r.stream(), id.cert, id.key, ca, hold, readyPage, healthPage, metricsPage, authority.V4)
+`, dnsPort, r.address.V4, r.address.V6, r.stream(), id.Cert, id.Key, id.CA, hold, readyPage, healthPage, metricsPage, authority.V4)
 	corefile := filepath.Join(r.folder, r.Name+".Corefile")
 	if err := os.WriteFile(corefile, []byte(text), 0o644); err != nil {
 		return nil, fmt.Errorf("write Corefile: %w", err)

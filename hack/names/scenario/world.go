@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/nameward/nameward/hack/certs/ca"
 	"github.com/nameward/nameward/hack/demo/product"
 	"github.com/nameward/nameward/hack/demo/scene"
 	"github.com/nameward/nameward/hack/names/authority"
@@ -145,8 +147,7 @@ var (
 )
 
 func writeFiles(folder string) error {
-	certificate, key, err := selfSigned()
-	if err != nil {
+	if err := writeCertificate(folder); err != nil {
 		return err
 	}
 	for name, text := range map[string]string{
@@ -160,14 +161,26 @@ ns 300 IN A %s
 www 300 IN A %[1]s
 out 300 IN CNAME zone-target.elsewhere.example.
 `, zoneAddress),
-		"server.crt": certificate,
-		"server.key": key,
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("write a file of CoreDNS: %w", err)
 		}
 	}
 	return nil
+}
+
+// writeCertificate makes that of CoreDNS's TLS and HTTPS servers.
+func writeCertificate(folder string) error {
+	issuer, err := ca.New("dns.example", time.Now(), 24*time.Hour)
+	if err != nil {
+		return err
+	}
+	c, err := issuer.Server("dns.example")
+	if err != nil {
+		return err
+	}
+	_, err = issuer.Save(folder, "server", c)
+	return err
 }
 
 // policies: both crawlers may reach the names of the table and nothing else;
