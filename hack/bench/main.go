@@ -71,8 +71,7 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 func parse(args []string, stderr io.Writer) (o order, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.binaries.CoreDNS, "coredns", "", "`path` of CoreDNS, built from ./plugin/coredns")
-	flags.StringVar(&o.binaries.Enforcer, "enforcer", "", "`path` of the enforcer, built from ./enforcer")
+	o.binaries.Register(flags)
 	only := flags.String("only", "", "`sections` to measure, separated by commas: "+sectionNames()+" (default all)")
 	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "how long the run may take")
 	if err := flags.Parse(args); err != nil {

@@ -64,8 +64,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.binaries.CoreDNS, "coredns", "", "`path` of CoreDNS, built from ./plugin/coredns")
-	flags.StringVar(&o.binaries.Enforcer, "enforcer", "", "`path` of the enforcer, built from ./enforcer")
+	o.binaries.Register(flags)
 	flags.BoolVar(&o.keep, "keep", false, "leave the scene up at the end, until Ctrl-C")
 	flags.BoolVar(&o.noColor, "no-color", false, "plain text, also on a terminal")
 	if err := flags.Parse(args); err != nil {

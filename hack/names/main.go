@@ -66,8 +66,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("names", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.binaries.CoreDNS, "coredns", "", "`path` of CoreDNS, built from ./plugin/coredns")
-	flags.StringVar(&o.binaries.Enforcer, "enforcer", "", "`path` of the enforcer, built from ./enforcer")
+	o.binaries.Register(flags)
 	flags.IntVar(&o.trials, "trials", 2000, "fresh names of the race, 1 to 1000000")
 	flags.Uint64Var(&o.seed, "seed", 0, "of all that is left to chance; 0 takes a new one")
 	flags.DurationVar(&o.lasts, "chaos", 0, "how long programs are killed, up to 10m; 0 is 10s, and longer with more trials")

@@ -69,6 +69,9 @@ func TestWhatIsSignedServesOneSide(t *testing.T) {
 			}
 		})
 	}
+	if got, want := client.Leaf.NotAfter, now.Add(time.Hour); !got.Equal(want) {
+		t.Errorf("end: got %v, want %v", got, want)
+	}
 	if got, want := client.Leaf.Subject.String(), "CN=system:node:a,O=system:nodes"; got != want {
 		t.Errorf("subject: got %s, want %s", got, want)
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,6 +25,12 @@ const NodeName = "demo"
 
 // Binaries are the programs' paths.
 type Binaries struct{ CoreDNS, Enforcer string }
+
+// Register adds the flags that take them.
+func (b *Binaries) Register(f *flag.FlagSet) {
+	f.StringVar(&b.CoreDNS, "coredns", "", "`path` of CoreDNS, built from ./plugin/coredns")
+	f.StringVar(&b.Enforcer, "enforcer", "", "`path` of the enforcer, built from ./enforcer")
+}
 
 // Ready says in one sentence what the machine lacks to run them. Target is the
 // make target that builds them.

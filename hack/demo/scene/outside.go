@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/miekg/dns"
 )
 
 // Outside is the world beyond the node: an authoritative DNS server and a web
@@ -40,27 +38,6 @@ func (o *Outside) stop() error {
 		err = errors.Join(err, o.http.Close())
 	}
 	return err
-}
-
-// serveNames starts the scene's own DNS server, over UDP and TCP.
-func serveNames(n *Netspace) (stop func() error, err error) {
-	packets, err := n.ListenPacket("udp", net.JoinHostPort("", strconv.Itoa(dnsPort)))
-	if err != nil {
-		return nil, err
-	}
-	streams, err := n.Listen("tcp", net.JoinHostPort("", strconv.Itoa(dnsPort)))
-	if err != nil {
-		return nil, errors.Join(err, packets.Close())
-	}
-	servers := []*dns.Server{{PacketConn: packets}, {Listener: streams}}
-	for _, server := range servers {
-		server.Handler = dns.HandlerFunc(answer)
-		started := make(chan struct{})
-		server.NotifyStartedFunc = func() { close(started) }
-		go server.ActivateAndServe()
-		<-started
-	}
-	return func() error { return errors.Join(servers[0].Shutdown(), servers[1].Shutdown()) }, nil
 }
 
 // serveHTTP answers every request on the port of all of the namespace's
@@ -119,31 +96,7 @@ func numberedAddress(name string) (Dual, bool) {
 	return Dual{V4: netip.AddrFrom4(v4), V6: netip.AddrFrom16(v6)}, true
 }
 
-// answer is the authoritative server's: known names and NXDOMAIN.
-func answer(w dns.ResponseWriter, query *dns.Msg) {
-	reply := new(dns.Msg).SetReply(query)
-	reply.Authoritative = true
-	defer func() { _ = w.WriteMsg(reply) }()
-	if len(query.Question) != 1 {
-		reply.Rcode = dns.RcodeFormatError
-		return
-	}
-	question := query.Question[0]
-	name := strings.ToLower(strings.TrimSuffix(question.Name, "."))
-	address, ttl, known := records(name)
-	if !known {
-		reply.Rcode = dns.RcodeNameError
-		return
-	}
-	header := dns.RR_Header{Name: question.Name, Rrtype: question.Qtype, Class: dns.ClassINET, Ttl: ttl}
-	switch question.Qtype {
-	case dns.TypeA:
-		reply.Answer = []dns.RR{&dns.A{Hdr: header, A: address.V4.AsSlice()}}
-	case dns.TypeAAAA:
-		reply.Answer = []dns.RR{&dns.AAAA{Hdr: header, AAAA: address.V6.AsSlice()}}
-	}
-}
-
+// records is the scene's own zone.
 func records(name string) (_ Dual, ttl uint32, known bool) {
 	switch name {
 	case ExampleCom.Name:

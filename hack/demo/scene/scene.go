@@ -49,7 +49,7 @@ const ifaNoDAD = unix.IFA_F_NODAD
 // New builds the scene. prefix begins the name of each of its network
 // namespaces and must be unique on the machine. After an error nothing is left.
 func New(prefix string, options ...Option) (_ *Scene, err error) {
-	s := &Scene{Pods: newPods(), networks: slices.Clone(outsideNetworks), authority: serveNames}
+	s := &Scene{Pods: newPods(), networks: slices.Clone(outsideNetworks), authority: Zone(records).Serve}
 	for _, option := range options {
 		option(s)
 	}
@@ -73,7 +73,8 @@ func New(prefix string, options ...Option) (_ *Scene, err error) {
 			return nil, err
 		}
 	}
-	if err := s.Node.Do(serviceAddresses); err != nil {
+	backend := Service{Address: BackendService, Backends: []Dual{s.Pods.Backend.Address}, Port: HTTPPort, BackendPort: BackendPort}
+	if err := s.Node.Do(backend.Balance); err != nil {
 		return nil, err
 	}
 	server, err := serveHTTP(s.Pods.Backend.net, BackendPort)

@@ -71,6 +71,15 @@ func numberOf(name string) (uint32, bool) {
 	return uint32(n), err == nil && n < Numbers
 }
 
+// nameTTL is in seconds: long enough for a leak to be tried while it lives.
+const nameTTL = 60
+
+// lookup knows every fresh name.
+func lookup(name string) (scene.Dual, uint32, bool) {
+	number, known := numberOf(name)
+	return Address(number), nameTTL, known
+}
+
 // numberAt is the number whose address it is.
 func numberAt(a netip.Addr) (uint32, bool) {
 	a = a.Unmap()
@@ -98,6 +107,14 @@ func podNetworks(node int) []netip.Prefix {
 // podAddress is that of the pod with the place on the node, from 0.
 func podAddress(node, place int) scene.Dual {
 	return scene.NewDual(fmt.Sprintf("10.88.%d.%d", node, 10+place), fmt.Sprintf("fd00:88:0:%d::%x", node, 10+place))
+}
+
+// replicaAddresses are of those behind the cluster DNS address.
+func replicaAddresses() (all []scene.Dual) {
+	for i := range Replicas {
+		all = append(all, replicaAddress(i))
+	}
+	return all
 }
 
 func replicaAddress(i int) scene.Dual {

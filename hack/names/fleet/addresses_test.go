@@ -117,7 +117,7 @@ func TestZone(t *testing.T) {
 	} {
 		t.Run(c.says, func(t *testing.T) {
 			var w written
-			answer(&w, new(dns.Msg).SetQuestion(c.name, c.kind))
+			scene.Zone(lookup).ServeDNS(&w, new(dns.Msg).SetQuestion(c.name, c.kind))
 			got := ""
 			for _, rr := range w.reply.Answer {
 				switch rr := rr.(type) {

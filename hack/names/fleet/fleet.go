@@ -117,9 +117,9 @@ func (f *Fleet) populate() error {
 
 // outside starts the authority and the doors.
 func (f *Fleet) outside() error {
-	stop, err := serveZone(f.world)
+	stop, err := scene.Zone(lookup).Serve(f.world)
 	if err != nil {
-		return err
+		return fmt.Errorf("serve DNS outside: %w", err)
 	}
 	f.closers = append(f.closers, stop)
 	asker := make(map[netip.Addr]int)

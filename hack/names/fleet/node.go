@@ -41,7 +41,7 @@ func (f *Fleet) newNode(i int) (_ *Node, err error) {
 			return nil, err
 		}
 	}
-	return n, n.net.Do(balance)
+	return n, n.net.Do(scene.Service{Address: service, Backends: replicaAddresses()}.Balance)
 }
 
 // prepare makes the node's folder: manifests, and a BPF file system.

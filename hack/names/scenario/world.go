@@ -78,13 +78,9 @@ func (w *world) close() error {
 
 func (w *world) serve(scripts map[string]authority.Script) func(*scene.Netspace) (func() error, error) {
 	return func(outside *scene.Netspace) (func() error, error) {
-		packets, err := outside.ListenPacket("udp", ":53")
+		packets, streams, err := outside.ListenDNS()
 		if err != nil {
 			return nil, err
-		}
-		streams, err := outside.Listen("tcp", ":53")
-		if err != nil {
-			return nil, errors.Join(err, packets.Close())
 		}
 		w.authority = authority.Serve(packets, streams, scripts)
 		return w.authority.Stop, nil
