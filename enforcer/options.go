@@ -3,14 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -87,108 +81,26 @@ func (o *options) config(e env) (config, error) {
 		minTTL: o.minTTL, grace: o.grace, connections: o.connections,
 		inCluster: o.inCluster, perName: o.perName, perPod: o.perPod,
 	}
-	var errs []error
-	flag := func(name string, err error) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--%s: %w", name, err))
-		}
-	}
-	var err error
-	flag("manifests", checkFolder(o.manifests))
-	flag("pin", checkPin(o.pin))
-	flag("metrics", checkListen(o.metrics))
-	c.node, err = nodeName(o.node, e)
-	flag("node", err)
-	c.verdict, err = parseVerdict(o.verdict)
-	flag("default", err)
-	c.mode, err = convert.ParseMode(o.mode)
-	flag("mode", err)
-	flag("min-ttl", checkLifetime(o.minTTL))
-	flag("grace", checkLifetime(o.grace))
-	c.clusterDNS, err = parseAddresses(o.clusterDNS)
-	flag("cluster-dns", err)
-	c.guardAllow, err = parsePrefixes(o.guardAllow)
-	flag("guard-allow", err)
-	c.nat64, err = parseNAT64(o.nat64)
-	flag("nat64", err)
-	flag("addresses-per-name", checkAddresses(o.perName))
-	flag("addresses-per-pod", checkAddresses(o.perPod))
-	c.targets, err = parseTargets(o.dns)
-	flag("dns", err)
-	errs = append(errs, checkTLS(c.targets, o.tls)...)
-	if o.connections < 64 || o.connections > 1<<22 {
-		flag("connections", fmt.Errorf("%d is out of range, want 64 to %d", o.connections, 1<<22))
-	}
-	c.log, err = logger(e.stderr, o.logFormat, o.logLevel)
-	errs = append(errs, err)
-	return c, errors.Join(errs...)
-}
-
-func checkFolder(dir string) error {
-	if dir == "" {
-		return errors.New("required: a folder of Kubernetes manifests")
-	}
-	info, err := os.Stat(dir)
-	switch {
-	case err != nil:
-		return err
-	case !info.IsDir():
-		return fmt.Errorf("%s is a file, want a folder", dir)
-	}
-	_, err = os.ReadDir(dir)
-	return err
-}
-
-func checkPin(dir string) error {
-	if !filepath.IsAbs(dir) {
-		return fmt.Errorf("%q: want an absolute directory, such as %s", dir, defaultPin)
-	}
-	return nil
-}
-
-func checkListen(addr string) error {
-	if addr == "" {
-		return nil
-	}
-	if _, err := net.ResolveTCPAddr("tcp", addr); err != nil {
-		return fmt.Errorf("%q: want host:port or :port", addr)
-	}
-	return nil
-}
-
-func nodeName(name string, e env) (string, error) {
-	if name != "" {
-		return name, nil
-	}
-	name, err := e.hostname()
-	if err != nil {
-		return "", fmt.Errorf("not given, and the host has no name: %w", err)
-	}
-	return name, nil
-}
-
-func parseVerdict(s string) (policy.Verdict, error) {
-	switch strings.ToLower(s) {
-	case "deny":
-		return policy.Deny, nil
-	case "allow":
-		return policy.Allow, nil
-	}
-	return policy.VerdictUnknown, fmt.Errorf("%q: want deny or allow", s)
-}
-
-func checkLifetime(d time.Duration) error {
-	if d < 0 || d > 24*time.Hour {
-		return fmt.Errorf("%v: want 0s to 24h", d)
-	}
-	return nil
-}
-
-func checkAddresses(n int) error {
-	if n < 1 || n > manifests.MaxAddresses {
-		return fmt.Errorf("%d is out of range, want 1 to %d", n, manifests.MaxAddresses)
-	}
-	return nil
+	var m mistakes
+	m.note("manifests", checkFolder(o.manifests))
+	m.note("pin", checkPin(o.pin))
+	m.note("metrics", checkListen(o.metrics))
+	c.node = parsed(&m, "node", e.nodeName, o.node)
+	c.verdict = parsed(&m, "default", parseVerdict, o.verdict)
+	c.mode = parsed(&m, "mode", convert.ParseMode, o.mode)
+	m.note("min-ttl", checkLifetime(o.minTTL))
+	m.note("grace", checkLifetime(o.grace))
+	c.clusterDNS = parsed(&m, "cluster-dns", parseAddresses, o.clusterDNS)
+	c.guardAllow = parsed(&m, "guard-allow", parsePrefixes, o.guardAllow)
+	c.nat64 = parsed(&m, "nat64", parseNAT64, o.nat64)
+	m.note("addresses-per-name", checkAddresses(o.perName))
+	m.note("addresses-per-pod", checkAddresses(o.perPod))
+	c.targets = parsed(&m, "dns", parseTargets, o.dns)
+	m = append(m, checkTLS(c.targets, o.tls)...)
+	m.note("connections", checkConnections(o.connections))
+	log, err := logger(e.stderr, o.logFormat, o.logLevel)
+	c.log = log
+	return c, errors.Join(append(m, err)...)
 }
 
 // grantsFor sizes the kernel's table of a pod that can hold so many addresses:
@@ -199,108 +111,4 @@ func grantsFor(perPod int) uint32 {
 		return 0
 	}
 	return uint32(perPod + perPod/4)
-}
-
-func parseNAT64(all []string) ([]netip.Prefix, error) {
-	var prefixes []netip.Prefix
-	for _, s := range all {
-		p, err := convert.NAT64(strings.TrimSpace(s))
-		if err != nil {
-			return nil, err
-		}
-		prefixes = append(prefixes, p)
-	}
-	return prefixes, nil
-}
-
-func parseAddresses(all []string) ([]netip.Addr, error) {
-	var addrs []netip.Addr
-	for _, s := range all {
-		a, err := netip.ParseAddr(strings.TrimSpace(s))
-		if err != nil {
-			return nil, fmt.Errorf("%q: want an IP address", s)
-		}
-		addrs = append(addrs, a.Unmap())
-	}
-	return addrs, nil
-}
-
-func parsePrefixes(all []string) ([]netip.Prefix, error) {
-	var prefixes []netip.Prefix
-	for _, s := range all {
-		p, err := netip.ParsePrefix(strings.TrimSpace(s))
-		if err != nil {
-			return nil, fmt.Errorf("%q: want a CIDR, such as 10.0.0.0/8", s)
-		}
-		prefixes = append(prefixes, p.Masked())
-	}
-	return prefixes, nil
-}
-
-func parseTargets(all []string) ([]dns.Target, error) {
-	var targets []dns.Target
-	for _, s := range all {
-		t, err := dns.ParseTarget(s)
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(targets, t) {
-			return nil, fmt.Errorf("%q: given twice", s)
-		}
-		targets = append(targets, t)
-	}
-	return targets, nil
-}
-
-// checkTLS reads the files once, so that a mistake shows at the start instead
-// of at the first connection.
-func checkTLS(targets []dns.Target, files dns.Credentials) (errs []error) {
-	needed := files != dns.Credentials{}
-	var why string
-	for _, t := range targets {
-		if !t.Unix() {
-			needed, why = true, fmt.Sprintf(" by --dns %s", t)
-		}
-	}
-	if !needed {
-		return nil
-	}
-	certificate := files.Token == "" || files.Cert != "" || files.Key != ""
-	for _, f := range []struct {
-		flag, path string
-		needed     bool
-	}{{"tls-cert", files.Cert, certificate}, {"tls-key", files.Key, certificate}, {"tls-ca", files.CA, true}, {"token", files.Token, false}} {
-		if f.path == "" {
-			if f.needed {
-				errs = append(errs, fmt.Errorf("--%s: required%s; certificate, key and CA go together, or --token and the CA", f.flag, why))
-			}
-		} else if _, err := os.ReadFile(f.path); err != nil {
-			errs = append(errs, fmt.Errorf("--%s: %w", f.flag, err))
-		}
-	}
-	if len(errs) > 0 {
-		return errs
-	}
-	if _, err := files.Config(""); err != nil {
-		errs = append(errs, fmt.Errorf("--tls-cert, --tls-key, --tls-ca: %w", err))
-	}
-	if _, err := files.ReadToken(); err != nil {
-		errs = append(errs, fmt.Errorf("--token: %w", err))
-	}
-	return errs
-}
-
-func logger(w io.Writer, format, level string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level: %q: want debug, info, warn or error", level)
-	}
-	opts := &slog.HandlerOptions{Level: l}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, opts)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, opts)), nil
-	}
-	return nil, fmt.Errorf("--log-format: %q: want text or json", format)
 }
