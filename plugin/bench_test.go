@@ -102,7 +102,7 @@ func TestNobodyWatchesAllocatesNothing(t *testing.T) {
 				}
 			}
 			round()
-			// A sixteenth is what the queries of one sheaf share, see sheaf.
+			// One in perSheaf is what the queries of one sheaf share, see sheaf.
 			if got, want := testing.AllocsPerRun(20, round), float64(tt.names)/perSheaf+1; got > want {
 				t.Errorf("%v allocations for %d queries, want at most %v", got, tt.names, want)
 			}

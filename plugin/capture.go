@@ -50,8 +50,8 @@ func (c *capture) deliver() error {
 // any of its captures, so it is small.
 type sheaf struct{ left []capture }
 
-// perSheaf is the queries that share one allocation, of 768 bytes.
-const perSheaf = 16
+// perSheaf is the queries that share one allocation, of 1.5 KiB.
+const perSheaf = 32
 
 var sheaves = sync.Pool{New: func() any { return new(sheaf) }}
 

@@ -183,6 +183,9 @@ func sameName(a, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}
+	if a == b {
+		return true
+	}
 	for i := range len(a) {
 		x, y := a[i], b[i]
 		if x == y {

@@ -96,7 +96,7 @@ func (d *diary) bucket(hash uint64) **page { return &d.table[hash&uint64(len(d.t
 func (d *diary) insert(p *page) {
 	d.link(p)
 	d.pages++
-	if d.pages > max(fewPages, len(d.table)) {
+	if d.pages > max(fewPages, len(d.table)/2) {
 		d.grow()
 	} else if d.table != nil {
 		b := d.bucket(p.hash)
@@ -104,9 +104,10 @@ func (d *diary) insert(p *page) {
 	}
 }
 
-// grow makes the table twice as large: few pages share a bucket.
+// grow makes the table twice as large: every other bucket is empty, so that the
+// page of a new question is put in its place without a look at another.
 func (d *diary) grow() {
-	d.table = make([]*page, 2*max(fewPages, len(d.table)))
+	d.table = make([]*page, max(4*fewPages, 2*len(d.table)))
 	for p := d.latest; p != nil; p = p.older {
 		b := d.bucket(p.hash)
 		p.next, *b = *b, p

@@ -21,6 +21,25 @@ type page struct {
 	// What is behind may repeat itself once it is longer than scanned.
 	told    []told
 	ordered int
+	// What most pages hold is beside the rest: a page that is used again is out of
+	// the processor's cache, and each place of its own costs the answer a wait.
+	shortNames [usualName]byte
+	fewTold    [fewAddresses]told
+}
+
+// fewAddresses is the room that every page has.
+const fewAddresses = 2
+
+// newPage makes a page with room for that many addresses.
+func newPage(room int) *page {
+	p := new(page)
+	p.names = p.shortNames[:0]
+	if room <= fewAddresses {
+		p.told = p.fewTold[:0]
+	} else {
+		p.told = make([]told, 0, room)
+	}
+	return p
 }
 
 // told is one address. It holds no pointer: the journal is large, and the
@@ -207,12 +226,12 @@ func (p *page) kept(now instant) []Address {
 	return addrs
 }
 
-// spares are torn pages to be used again, by the room that they have: none, or
-// 2, 4, 8 or 16 addresses. A page that fits spares the allocation and wastes at
-// most half of its room.
+// spares are torn pages to be used again, by the room that they have: 2, 4, 8 or
+// 16 addresses. A page that fits spares the allocation and wastes at most half of
+// its room.
 type spares struct {
-	pages [5]*page
-	count [5]int
+	pages [4]*page
+	count [4]int
 }
 
 // maxSpares bounds the torn pages of one size: 64 shards keep at most 2 MB.
@@ -221,41 +240,42 @@ const maxSpares = 32
 // take returns a page with room for n addresses.
 func (s *spares) take(n int) *page {
 	class, room := roomFor(n)
-	p := s.pages[class]
-	if p == nil {
-		return &page{told: make([]told, 0, room)}
+	if class == len(s.pages) || s.pages[class] == nil {
+		return newPage(room)
 	}
+	p := s.pages[class]
 	s.pages[class] = p.next
 	s.count[class]--
 	p.next = nil
-	p.told = slices.Grow(p.told, n)
 	return p
 }
 
 // roomFor returns the class of spares for n addresses and the room to make for
-// them, exactly n where so many are rare.
+// them: no class, and exactly n, where so many are rare.
 func roomFor(n int) (class, room int) {
-	for class, room = 1, 2; class < len(spares{}.pages); class, room = class+1, 2*room {
+	for class, room = 0, fewAddresses; class < len(spares{}.pages); class, room = class+1, 2*room {
 		if n <= room {
 			return class, room
 		}
 	}
-	return 0, n
+	return class, n
 }
 
-// put takes a page that nobody refers to any more.
+// put takes a page that nobody refers to any more. One of an odd size keeps its
+// own room alone.
 func (s *spares) put(p *page) {
 	class, room := roomFor(cap(p.told))
-	if class == 0 || room != cap(p.told) {
-		class, p.told = 0, nil
+	if class == len(s.pages) || room != cap(p.told) {
+		class, p.told = 0, p.fewTold[:]
 	}
 	if s.count[class] == maxSpares {
 		return
 	}
 	if cap(p.names) > usualName {
-		p.names = nil
+		p.names = p.shortNames[:]
 	}
-	*p = page{next: s.pages[class], names: p.names[:0], told: p.told[:0]}
-	s.pages[class] = p
+	p.names, p.told, p.ordered = p.names[:0], p.told[:0], 0
+	p.newer, p.older = nil, nil
+	p.next, s.pages[class] = s.pages[class], p
 	s.count[class]++
 }
