@@ -186,6 +186,11 @@ func (s *session) reason(ctx context.Context, err error) error {
 	return err
 }
 
+// window bounds what CoreDNS may send ahead of what is read, in bytes: room for
+// a hundred answers of a hundred addresses. gRPC would otherwise measure the line
+// with a ping, and wake both sides once more, for each answer.
+const window = 256 << 10
+
 // dial prepares one connection, with certificates as they are now.
 func (s *session) dial() (*grpc.ClientConn, error) {
 	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
@@ -198,6 +203,8 @@ func (s *session) dial() (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+s.address, append(options,
 		grpc.WithContextDialer(s.connect),
 		grpc.WithDisableServiceConfig(),
+		grpc.WithStaticStreamWindowSize(window),
+		grpc.WithStaticConnWindowSize(window),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: greetTimeout}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(stream.MaxMessage), grpc.MaxCallSendMsgSize(stream.MaxMessage)))...)

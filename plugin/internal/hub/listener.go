@@ -155,6 +155,11 @@ func (h *Hub) leasesSince(mark uint64) []*Lease {
 // Larger messages go past it.
 const idleBuffer = 2 << 10
 
+// window bounds what a peer may send ahead of what is read, in bytes: what gRPC
+// begins with. It would otherwise measure the line with a ping, and wake both
+// sides once more, for each acknowledgement.
+const window = 64 << 10
+
 func (h *Hub) newServer(l *listener) *grpc.Server {
 	var creds credentials.TransportCredentials = peerCredentials{hub: h, endpoint: l.endpoint}
 	if l.endpoint.Network == "tcp" {
@@ -167,6 +172,8 @@ func (h *Hub) newServer(l *listener) *grpc.Server {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(4),
 		grpc.ReadBufferSize(idleBuffer),
+		grpc.StaticStreamWindowSize(window),
+		grpc.StaticConnWindowSize(window),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout, MaxConnectionIdle: maxIdle,
