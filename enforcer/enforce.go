@@ -65,7 +65,7 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	client, err := dns.New(dns.Config{
 		Targets: c.targets, Node: c.node, Credentials: c.credentials, Log: c.log,
 		NodeAddresses: comp.localAddresses,
-		Learned:       func(l dns.Learned) { n.deliver(ctx, l) },
+		Learned:       func(l dns.Learned) (time.Duration, bool) { return n.deliver(ctx, l) },
 	})
 	if err != nil {
 		return err

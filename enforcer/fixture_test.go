@@ -277,7 +277,9 @@ func (b *bench) learn(seq uint64, name string, addrs ...netip.Addr) {
 	for _, a := range addrs {
 		l.Addresses = append(l.Addresses, dns.Address{IP: a, TTL: 30 * time.Second})
 	}
-	b.node.deliver(b.tb.Context(), l)
+	if valid, known := b.node.deliver(b.tb.Context(), l); known {
+		b.Acknowledge(seq, valid)
+	}
 	synctest.Wait()
 }
 

@@ -24,15 +24,13 @@ func BenchmarkLearn(b *testing.B) {
 		addr = addr.Next()
 	}
 	n := newNode(idle{}, datapath.Now, slog.New(slog.DiscardHandler), newMeters(prometheus.NewRegistry(), build{}))
-	n.retry, n.wake = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	u := newUpdate(nil, draftOf(named([]string{"*.example.com"}, 443)))
 	n.accept(u)
 	i := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		at := i % len(addresses)
-		n.learn(dns.Learned{Client: podAddr, Name: names[at], Addresses: []dns.Address{{IP: addresses[at], TTL: time.Minute}}, Session: idle{}})
-		n.schedule()
+		n.deliver(b.Context(), dns.Learned{Client: podAddr, Name: names[at], Addresses: []dns.Address{{IP: addresses[at], TTL: time.Minute}}, Session: idle{}})
 		i++
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,8 +24,11 @@ type kernel interface {
 	Connected(ep policy.EndpointID) ([]datapath.Connected, error)
 }
 
-// node owns what the kernel is told: one goroutine, run, holds the Book and
-// makes every write, so that the order of writes is the order of its events.
+// node owns what the kernel is told: whoever brings an event takes the Book and
+// makes every write that follows from it before the next one's turn, so that the
+// order of writes is the order of events. Answers come on their sessions'
+// goroutines, since a pod waits for each and another goroutine's turn takes its
+// time; all else comes by run.
 type node struct {
 	kernel    kernel
 	clock     func() time.Duration
@@ -34,7 +38,6 @@ type node struct {
 	refusals  *tally[refusal]
 
 	updates   chan *update
-	learned   chan dns.Learned
 	questions chan question
 	uses      chan chan []nameUse
 	// stale asks the compiler for the same update again; capacity 1.
@@ -44,7 +47,10 @@ type node struct {
 	// trouble is why the newest policy is not in the kernel; nil if it is.
 	trouble atomic.Pointer[error]
 
-	// The rest belongs to run.
+	retry *time.Timer
+	wake  *time.Timer
+
+	turn     sync.Mutex // guards the rest
 	book     *grants.Book
 	classes  nameClasses
 	current  *draft   // of applied
@@ -53,9 +59,7 @@ type node struct {
 	attempts int // of pending
 	pods     map[netip.Addr]policy.EndpointID
 	debts    debts
-	lateness int // attempts since there are debts
-	retry    *time.Timer
-	wake     *time.Timer
+	lateness int              // attempts since there are debts
 	answer   []grants.Address // scratch of learn
 	entries  []datapath.Entry // scratch of grant
 }
@@ -67,10 +71,6 @@ type question struct {
 	answer   chan<- string
 }
 
-// learnedQueue is how many answers may wait for the node's goroutine. Each
-// session blocks when it is full, and its CoreDNS then slows down.
-const learnedQueue = 256
-
 func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) *node {
 	return &node{
 		kernel:    k,
@@ -80,10 +80,11 @@ func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) 
 		meters:    m,
 		refusals:  newTally[refusal](),
 		updates:   make(chan *update),
-		learned:   make(chan dns.Learned, learnedQueue),
 		questions: make(chan question),
 		uses:      make(chan chan []nameUse),
 		stale:     make(chan struct{}, 1),
+		retry:     time.NewTimer(0),
+		wake:      time.NewTimer(0),
 		book:      grants.NewBook(grants.Settings{}),
 		classes:   make(nameClasses),
 		pods:      make(map[netip.Addr]policy.EndpointID),
@@ -91,10 +92,9 @@ func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) 
 	}
 }
 
-// run is the node's goroutine, until ctx ends. What is in the kernel then
+// run handles all events but answers, until ctx ends. What is in the kernel then
 // stays there.
 func (n *node) run(ctx context.Context) {
-	n.retry, n.wake = time.NewTimer(0), time.NewTimer(0)
 	defer n.retry.Stop()
 	defer n.wake.Stop()
 	report := time.NewTicker(reportInterval)
@@ -103,27 +103,41 @@ func (n *node) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case l := <-n.learned:
-			n.learn(l)
 		case u := <-n.updates:
-			n.accept(u)
+			n.handle(func() { n.accept(u) })
 		case q := <-n.questions:
-			q.answer <- n.book.Why(n.clock(), q.endpoint, q.peer)
+			n.handle(func() { q.answer <- n.book.Why(n.clock(), q.endpoint, q.peer) })
 		case reply := <-n.uses:
-			if n.current != nil {
-				n.classes.trim(n.book.Grants, n.current.compiled.NameClass)
-			}
-			reply <- n.classes.list()
+			n.handle(func() { reply <- n.trimmed() })
 		case <-n.wake.C:
-			n.expire()
+			n.handle(n.expire)
 		case <-n.retry.C:
-			n.tryAgain()
+			n.handle(n.tryAgain)
 		case <-report.C:
-			n.reportRefusals()
-			n.meters.granted(n.book.Count())
+			n.handle(n.report)
 		}
-		n.schedule()
 	}
+}
+
+// handle gives an event its turn.
+func (n *node) handle(event func()) {
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	event()
+	n.schedule()
+}
+
+// trimmed returns the name classes in use, and forgets all others.
+func (n *node) trimmed() []nameUse {
+	if n.current != nil {
+		n.classes.trim(n.book.Grants, n.current.compiled.NameClass)
+	}
+	return n.classes.list()
+}
+
+func (n *node) report() {
+	n.reportRefusals()
+	n.meters.granted(n.book.Count())
 }
 
 // schedule sets the timer of the next expiry.
@@ -144,13 +158,13 @@ func (n *node) expire() {
 }
 
 // learn takes one answer: the Book decides, the kernel is told, and only then
-// CoreDNS, which may be holding the pod's copy of the answer (N3).
-func (n *node) learn(l dns.Learned) {
+// CoreDNS, which may be holding the pod's copy of the answer (N3). Where the kernel
+// could not be told yet, CoreDNS will be, once it was.
+func (n *node) learn(l dns.Learned) (valid time.Duration, known bool) {
 	ep, ours := n.pods[l.Client]
 	if !ours {
 		n.meters.learnedUnwanted.Inc()
-		l.Ack(0)
-		return
+		return 0, true
 	}
 	n.answer = n.answer[:0]
 	for _, a := range l.Addresses {
@@ -160,8 +174,7 @@ func (n *node) learn(l dns.Learned) {
 	out := n.book.Learn(now, ep, l.Name, n.answer)
 	if out.Unwanted {
 		n.meters.learnedUnwanted.Inc()
-		l.Ack(0)
-		return
+		return 0, true
 	}
 	n.meters.learnedWanted.Inc()
 	for _, r := range out.Refused {
@@ -173,9 +186,9 @@ func (n *node) learn(l dns.Learned) {
 	}
 	if len(out.Entries) > 0 && !n.grant(ep, out.Entries) {
 		n.debts[ep].owe(l, now+out.ValidFor)
-		return
+		return 0, false
 	}
-	l.Ack(out.ValidFor)
+	return out.ValidFor, true
 }
 
 // why returns why an address is not granted, for people; "" when ctx ends.
@@ -200,11 +213,14 @@ func (n *node) nameUses(ctx context.Context) ([]nameUse, bool) {
 	}
 }
 
-// deliver hands an answer to the node's goroutine. It is the handler of every
-// dns session and blocks while the node is busy.
-func (n *node) deliver(ctx context.Context, l dns.Learned) {
-	select {
-	case <-ctx.Done():
-	case n.learned <- l:
+// deliver takes an answer as soon as it is its turn. It is the handler of every
+// dns session.
+func (n *node) deliver(ctx context.Context, l dns.Learned) (valid time.Duration, known bool) {
+	if ctx.Err() != nil {
+		return 0, false
 	}
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	defer n.schedule()
+	return n.learn(l)
 }

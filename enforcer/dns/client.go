@@ -28,8 +28,10 @@ type Config struct {
 	// Credentials are used for every TCP target and required there.
 	Credentials Credentials
 	// Learned gets every learnt answer, on the goroutine of the session that
-	// brought it. While it blocks, that session delivers nothing more.
-	Learned func(Learned)
+	// brought it. While it blocks, that session delivers nothing more. It returns
+	// how long the kernel knows the addresses, zero if nothing was granted, or that
+	// this is not known yet and Ack will tell.
+	Learned func(Learned) (valid time.Duration, known bool)
 	Log     *slog.Logger
 	// Lookup resolves host names; nil means the node's resolver.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
@@ -68,8 +70,9 @@ type Address struct {
 }
 
 // Ack tells the CoreDNS replica that the kernel knows the addresses for the
-// given time, or, with zero, that nothing was granted. It never blocks and may
-// be called once, from any goroutine.
+// given time, or, with zero, that nothing was granted. It is for answers of which
+// the handler did not know that yet. It never blocks and may be called once, from
+// any goroutine.
 func (l Learned) Ack(valid time.Duration) {
 	if l.Session != nil {
 		l.Session.Acknowledge(l.Seq, valid)

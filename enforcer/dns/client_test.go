@@ -27,7 +27,7 @@ var (
 )
 
 func config(t Target) Config {
-	return Config{Targets: []Target{t}, Node: "node-1", NodeAddresses: func() []netip.Addr { return []netip.Addr{node} }, Log: slog.New(slog.DiscardHandler), Learned: func(Learned) {}}
+	return Config{Targets: []Target{t}, Node: "node-1", NodeAddresses: func() []netip.Addr { return []netip.Addr{node} }, Log: slog.New(slog.DiscardHandler), Learned: func(Learned) (time.Duration, bool) { return 0, false }}
 }
 
 // eventually waits for what no channel announces: a state that other
@@ -71,7 +71,7 @@ func TestLearnedReachesTheHandlerAndIsAcknowledged(t *testing.T) {
 	path, target := socketPath(t)
 	srv := listenUnix(t, path, nil)
 	cfg, got := config(target), make(chan Learned, 1)
-	cfg.Learned = func(l Learned) { got <- l; l.Ack(90 * time.Second) }
+	cfg.Learned = func(l Learned) (time.Duration, bool) { got <- l; return 90 * time.Second, true }
 	start(t, cfg)
 	s := srv.accept(t)
 	s.next()
@@ -138,7 +138,7 @@ func TestSlowHandlerHoldsUpOnlyItsDeliveries(t *testing.T) {
 	path, target := socketPath(t)
 	srv := listenUnix(t, path, nil)
 	cfg, entered, release := config(target), make(chan struct{}, 1), make(chan struct{})
-	cfg.Learned = func(l Learned) { entered <- struct{}{}; <-release; l.Ack(0) }
+	cfg.Learned = func(l Learned) (time.Duration, bool) { entered <- struct{}{}; <-release; return 0, true }
 	c := start(t, cfg)
 	s := srv.accept(t)
 	s.next()
@@ -170,7 +170,7 @@ func TestNothingIsSaidBeforeThePolicyIsKnown(t *testing.T) {
 	path, target := socketPath(t)
 	srv := listenUnix(t, path, nil)
 	cfg := config(target)
-	cfg.Learned = func(l Learned) { l.Ack(0) }
+	cfg.Learned = func(l Learned) (time.Duration, bool) { l.Ack(0); return 0, false }
 	c, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

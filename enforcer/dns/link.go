@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -25,14 +26,15 @@ var (
 	errEnded     = errors.New("server ended the session")
 )
 
-// link is one stream of a session. Its reader runs on the session's goroutine,
-// its writer on its own: one of each is what gRPC allows.
+// link is one stream of a session. Its reader runs on a goroutine of its own and
+// acknowledges what it has just read; all else is sent by its writer.
 type link struct {
 	session *session
 	conn    *grpc.ClientConn
 	ctx     context.Context // of the stream; ends with cancel
 	stream  grpc.BidiStreamingClient[stream.ClientMessage, stream.ServerMessage]
-	acks    chan ack
+	sending sync.Mutex // gRPC allows one Send at a time
+	acks    chan ack   // for the writer
 	cancel  context.CancelCauseFunc
 }
 
@@ -107,8 +109,22 @@ func (l *link) read() error {
 		if learned == nil {
 			continue // of a newer server
 		}
-		l.session.client.cfg.Learned(l.learned(learned))
+		if valid, known := l.session.client.cfg.Learned(l.learned(learned)); known {
+			l.acknowledgeAtOnce(ack{learned.GetSeq(), valid})
+		}
 	}
+}
+
+// acknowledgeAtOnce is the reader's way, which spares the pod that waits for the
+// answer another goroutine's turn. Where CoreDNS does not read, it blocks, and
+// with it this stream alone. That a stream has ended, and why, Recv will know.
+func (l *link) acknowledgeAtOnce(a ack) {
+	if !l.sending.TryLock() {
+		l.Acknowledge(a.seq, a.valid)
+		return
+	}
+	defer l.sending.Unlock()
+	_ = l.stream.Send(a.message())
 }
 
 func (l *link) learned(m *stream.Learned) Learned {
@@ -129,7 +145,7 @@ func (l *link) learned(m *stream.Learned) Learned {
 	return out
 }
 
-// write sends the interest whenever it changes, and acknowledgements at once.
+// write sends the interest whenever it changes, and acknowledgements that came late.
 func (l *link) write(ctx context.Context) error {
 	var sent *interest
 	for {
@@ -145,7 +161,7 @@ func (l *link) write(ctx context.Context) error {
 			return nil
 		case <-changed:
 		case a := <-l.acks:
-			if err := l.send(a); err != nil {
+			if err := l.send(a.message()); err != nil {
 				return err
 			}
 		}
@@ -163,7 +179,7 @@ func (l *link) subscribe(want, sent *interest) error {
 		if err := l.flush(); err != nil {
 			return err
 		}
-		if err := l.stream.Send(&stream.ClientMessage{Message: &stream.ClientMessage_Subscription{Subscription: c}}); err != nil {
+		if err := l.send(&stream.ClientMessage{Message: &stream.ClientMessage_Subscription{Subscription: c}}); err != nil {
 			return err
 		}
 	}
@@ -174,7 +190,7 @@ func (l *link) flush() error {
 	for {
 		select {
 		case a := <-l.acks:
-			if err := l.send(a); err != nil {
+			if err := l.send(a.message()); err != nil {
 				return err
 			}
 		default:
@@ -183,8 +199,14 @@ func (l *link) flush() error {
 	}
 }
 
-func (l *link) send(a ack) error {
-	return l.stream.Send(&stream.ClientMessage{Message: &stream.ClientMessage_Ack{
+func (l *link) send(m *stream.ClientMessage) error {
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	return l.stream.Send(m)
+}
+
+func (a ack) message() *stream.ClientMessage {
+	return &stream.ClientMessage{Message: &stream.ClientMessage_Ack{
 		Ack: &stream.Ack{Seq: a.seq, ValidMs: uint64(max(a.valid, 0) / time.Millisecond)},
-	}})
+	}}
 }

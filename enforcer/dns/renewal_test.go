@@ -21,7 +21,7 @@ func TestSessionIsRenewedWithoutAGap(t *testing.T) {
 	cfg := config(target)
 	cfg.renewal, cfg.handover = 500*time.Millisecond, 2*time.Second
 	got := make(chan Learned, 16)
-	cfg.Learned = func(l Learned) { got <- l; l.Ack(time.Minute) }
+	cfg.Learned = func(l Learned) (time.Duration, bool) { got <- l; return time.Minute, true }
 	start(t, cfg, Watch{Addresses: []netip.Addr{pod1}, Patterns: []string{"example.com"}})
 	last := srv.accept(t)
 	want := last.next()
