@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/netip"
 
 	"google.golang.org/grpc"
@@ -73,6 +74,7 @@ func newDrone(ctx context.Context, target string, nth, pods int, config *tls.Con
 	const buffer = 4 << 10
 	conn, err := grpc.NewClient("passthrough:///"+target,
 		grpc.WithTransportCredentials(credentials.NewTLS(config)),
+		grpc.WithContextDialer(dialFrom(nth)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: stream.KeepaliveTime, Timeout: stream.KeepaliveTimeout}),
 		grpc.WithReadBufferSize(buffer), grpc.WithWriteBufferSize(buffer))
 	if err != nil {
@@ -88,6 +90,13 @@ func newDrone(ctx context.Context, target string, nth, pods int, config *tls.Con
 	}
 	go d.receive()
 	return d, nil
+}
+
+// dialFrom has nodes come from several addresses: CoreDNS bounds what one source
+// opens at a time.
+func dialFrom(node int) func(context.Context, string) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(node))}}
+	return func(ctx context.Context, target string) (net.Conn, error) { return d.DialContext(ctx, "tcp", target) }
 }
 
 func (d *drone) send(s *stream.Subscription) error {
