@@ -29,6 +29,12 @@ type denialKind struct {
 	audit   bool
 }
 
+// denialShare is whose denials one flood may hide: a pod's, for one reason.
+type denialShare struct {
+	endpoint policy.EndpointID
+	reason   datapath.Reason
+}
+
 func kindOf(d datapath.Denial) denialKind {
 	k := denialKind{
 		endpoint: d.Endpoint, direction: d.Direction, reason: d.Reason, protocol: d.Protocol,
@@ -47,11 +53,11 @@ type denialLog struct {
 	log  *slog.Logger
 
 	mu    sync.Mutex
-	tally *tally[denialKind]
+	tally *tally[denialShare, denialKind]
 }
 
 func newDenialLog(n *node, log *slog.Logger) *denialLog {
-	return &denialLog{node: n, log: log, tally: newTally[denialKind]()}
+	return &denialLog{node: n, log: log, tally: newTally[denialShare, denialKind]()}
 }
 
 // note takes one denial. A line is written at once where it is the first of
@@ -59,7 +65,7 @@ func newDenialLog(n *node, log *slog.Logger) *denialLog {
 func (l *denialLog) note(ctx context.Context, d datapath.Denial) {
 	kind := kindOf(d)
 	l.mu.Lock()
-	now := l.tally.note(kind)
+	now := l.tally.note(denialShare{d.Endpoint, d.Reason}, kind)
 	l.mu.Unlock()
 	if now {
 		l.line(ctx, kind, 1)

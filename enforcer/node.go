@@ -35,7 +35,7 @@ type node struct {
 	subscribe func([]dns.Watch)
 	log       *slog.Logger
 	meters    *meters
-	refusals  *tally[refusal]
+	refusals  *tally[refusalShare, refusal]
 
 	updates   chan *update
 	questions chan question
@@ -78,7 +78,7 @@ func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) 
 		subscribe: func([]dns.Watch) {},
 		log:       log,
 		meters:    m,
-		refusals:  newTally[refusal](),
+		refusals:  newTally[refusalShare, refusal](),
 		updates:   make(chan *update),
 		questions: make(chan question),
 		uses:      make(chan chan []nameUse),

@@ -12,9 +12,16 @@ type refusal struct {
 	what     grants.Refusal
 }
 
+// refusalShare is whose refusals one flood may hide: a pod's, for one reason. A
+// name with thousands of addresses is no cover for an answer that rebinds.
+type refusalShare struct {
+	endpoint policy.EndpointID
+	reason   grants.Reason
+}
+
 func (n *node) refuse(ep policy.EndpointID, name string, r grants.Refusal) {
 	n.meters.refused.WithLabelValues(r.Reason.String()).Inc()
-	if key := (refusal{ep, name, r}); n.refusals.note(key) {
+	if key := (refusal{ep, name, r}); n.refusals.note(refusalShare{ep, r.Reason}, key) {
 		n.logRefusal(key, 1)
 	}
 }

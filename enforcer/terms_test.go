@@ -80,13 +80,14 @@ func TestPrivateTermsReachTheKernel(t *testing.T) {
 		}
 		for name, patterns := range map[string]string{"db.example.com": "*.example.com", "www.example.com": ""} {
 			found := 0
-			for r := range b.node.refusals.counts {
-				if r.name == name && r.what.Patterns == patterns && r.what.Reason == grants.ReasonPrivate {
+			told := b.node.refusals.shares[refusalShare{podID, grants.ReasonPrivate}]
+			for r := range told.counts {
+				if r.name == name && r.what.Patterns == patterns {
 					found++
 				}
 			}
 			if found != 1 {
-				t.Errorf("%s: got %v, want it told once that the address is not for %q", name, b.node.refusals.counts, patterns)
+				t.Errorf("%s: got %v, want it told once that the address is not for %q", name, told.counts, patterns)
 			}
 		}
 		w2 := *w
