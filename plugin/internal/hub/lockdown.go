@@ -102,6 +102,12 @@ func (h *Hub) relieve(s *session, want map[netip.Addr]*watch) []change {
 	h.words++
 	s.word = h.words
 	changes = append(changes, h.drop(s.node)...)
+	return append(changes, h.inherit(s, want)...)
+}
+
+// inherit ends what is kept of other nodes' addresses that are now s's to watch.
+// The caller holds h.mu.
+func (h *Hub) inherit(s *session, want map[netip.Addr]*watch) (changes []change) {
 	for addr := range want {
 		for _, w := range h.directory.lookup(addr) {
 			if left := h.kept[w.session.node]; w.kept() && left != nil && w.session.node != s.node {

@@ -146,7 +146,7 @@ func (h *Hub) settle(s *session, pods map[netip.Addr]struct{}) (begun []*watch, 
 			rest[addr] = h.doubt(s, addr, claim{watch: w})
 		}
 	}
-	h.rewatch(s, granted, nil)
+	h.rewatch(s, granted, h.inherit(s, granted))
 	s.unverified = rest
 	return begun, len(rest) + s.contested()
 }
