@@ -29,6 +29,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/nameward/nameward/plugin/internal/enforcertest"
+	"github.com/nameward/nameward/plugin/stream"
 )
 
 // TestMain puts the plugin into the chain of this process, as a build does.
@@ -119,9 +120,17 @@ func (s *server) watch(patterns []string, clients ...string) *enforcertest.Enfor
 	for _, c := range clients {
 		e.Watch(c, patterns...)
 	}
-	enforcertest.Await(s.t, "the watches are placed", func() bool { return process.Watched() == before+len(clients) })
+	// One that comes and goes shows that the others' replay has begun, which the
+	// answers of the test must not cross.
+	e.Watch(nobody, "none.example")
+	enforcertest.Await(s.t, "the watches are placed", func() bool { return process.Watched() == before+len(clients)+1 })
+	e.Subscribe(&stream.Subscription{Removed: [][]byte{enforcertest.Bytes(nobody)}})
+	enforcertest.Await(s.t, "the watches are alone", func() bool { return process.Watched() == before+len(clients) })
 	return e
 }
+
+// nobody asks from this address.
+const nobody = "127.255.255.254"
 
 // query is one question from one pod: pods are addresses of the loopback net.
 type query struct {
@@ -145,25 +154,39 @@ func (s *server) ask(name string, q query) <-chan reply {
 	if q.qtype == 0 {
 		q.qtype = dns.TypeA
 	}
+	to := s.server(q.network)
+	client := &dns.Client{Net: q.network, Timeout: 20 * time.Second, Dialer: dialFrom(q.client, q.network)}
+	out := make(chan reply, 1)
+	go func() {
+		m := new(dns.Msg).SetQuestion(name, q.qtype)
+		m.SetEdns0(4096, false)
+		got, _, err := client.Exchange(m, to)
+		out <- reply{got, err}
+	}()
+	return out
+}
+
+// server is where the first server block answers.
+func (s *server) server(network string) string {
+	s.t.Helper()
 	listener := s.instance.Servers()[0]
 	to := listener.LocalAddr()
-	local := net.Addr(&net.UDPAddr{IP: net.ParseIP(q.client)})
-	if q.network == "tcp" {
-		to, local = listener.Addr(), &net.TCPAddr{IP: net.ParseIP(q.client)}
+	if network == "tcp" {
+		to = listener.Addr()
 	}
 	_, port, err := net.SplitHostPort(to.String())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	client := &dns.Client{Net: q.network, Timeout: 20 * time.Second, Dialer: &net.Dialer{LocalAddr: local}}
-	out := make(chan reply, 1)
-	go func() {
-		m := new(dns.Msg).SetQuestion(name, q.qtype)
-		m.SetEdns0(4096, false)
-		got, _, err := client.Exchange(m, net.JoinHostPort("127.0.0.1", port))
-		out <- reply{got, err}
-	}()
-	return out
+	return net.JoinHostPort("127.0.0.1", port)
+}
+
+// dialFrom dials from a pod's address.
+func dialFrom(client, network string) *net.Dialer {
+	if network == "tcp" {
+		return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(client)}}
+	}
+	return &net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(client)}}
 }
 
 // expect waits for a reply and compares its code and its addresses.

@@ -129,8 +129,26 @@ func watching(t *testing.T, clock *clock, patterns ...string) (*Hub, *enforcerte
 	h, target := served(t, clock)
 	e := enforcertest.Dial(t, target, "node-a")
 	e.Watch(pod.String(), patterns...)
-	enforcertest.Await(t, "the watch is placed", func() bool { return h.Watched() == 1 })
+	// A second change comes after the first one's replay has begun, which an
+	// answer of the test must not cross.
+	e.Watch("10.255.255.255", "none.example")
+	e.Subscribe(&stream.Subscription{Removed: [][]byte{enforcertest.Bytes("10.255.255.255")}})
+	enforcertest.Await(t, "the watch is placed, and its journal told", func() bool {
+		return h.directory.lookup(pod) != nil && h.Watched() == 1 && h.idle()
+	})
 	return h, e
+}
+
+// idle reports whether the session that watches pod has nothing to replay: a
+// word after the first has come, and the sender has ended.
+func (h *Hub) idle() bool {
+	h.mu.Lock()
+	words := h.words
+	h.mu.Unlock()
+	s := h.directory.lookup(pod)[0].session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return words >= 3 && len(s.backlog) == 0 && !s.sender
 }
 
 // TestHold proves N3: the answer waits for the acknowledgement, and not when the
