@@ -162,7 +162,7 @@ func TestChains(t *testing.T) {
 	}
 }
 
-// TestWhatTheClientSees proves N11: answers that other plugins make are learnt
+// TestWhatTheClientSees proves N11 and N4: answers that other plugins make are learnt
 // as the client gets them.
 func TestWhatTheClientSees(t *testing.T) {
 	hosts := filepath.Join(t.TempDir(), "hosts")
@@ -170,10 +170,17 @@ func TestWhatTheClientSees(t *testing.T) {
 	u := newUpstream(t, map[string]string{
 		"real.example.org.": "real.example.org. 60 IN A 192.0.2.5",
 		"v4.example.org.":   "v4.example.org. 60 IN A 192.0.2.6",
+		"a.inside.example.": "a.inside.example. 60 IN CNAME b.inside.example.\nb.inside.example. 60 IN A 192.0.2.7",
+		"c.inside.example.": "c.inside.example. 60 IN A 192.0.2.8",
+		"far.example.org.":  "far.example.org. 60 IN CNAME old.example.net.\nold.example.net. 60 IN A 192.0.2.66",
+		"new.example.net.":  "new.example.net. 60 IN A 192.0.2.9",
 	})
 	s := start(t, forwarding(u, "hold 5s servfail",
 		"hosts "+hosts+" {\n fallthrough\n }",
 		"rewrite name exact alias.example.org. real.example.org. answer auto",
+		"rewrite name suffix .pub.example.org. .inside.example. answer auto",
+		"rewrite name regex (.*)-re.example.org. {1}.inside.example. answer auto",
+		"rewrite cname exact old.example.net. new.example.net.",
 		"dns64 {\n prefix 64:ff9b::/96\n allow_ipv4\n }"))
 	e := s.watch([]string{"*.example.org"}, "127.0.0.1")
 	tests := []struct {
@@ -183,6 +190,9 @@ func TestWhatTheClientSees(t *testing.T) {
 	}{
 		{"from the hosts plugin", "hosts.example.org.", dns.TypeA, "NOERROR 192.0.2.44", "192.0.2.44"},
 		{"under the name that the client asked", "alias.example.org.", dns.TypeA, "NOERROR 192.0.2.5", "192.0.2.5"},
+		{"by a rewrite of a suffix, along a chain", "a.pub.example.org.", dns.TypeA, "NOERROR 192.0.2.7", "192.0.2.7"},
+		{"by a rewrite with a regular expression", "c-re.example.org.", dns.TypeA, "NOERROR 192.0.2.8", "192.0.2.8"},
+		{"by a rewrite of the chain's target", "far.example.org.", dns.TypeA, "NOERROR 192.0.2.9", "192.0.2.9"},
 		{"synthesised by dns64, whose own question is not the client's", "v4.example.org.", dns.TypeAAAA, "NOERROR 64:ff9b::c000:206", "64:ff9b::c000:206"},
 	}
 	for _, tt := range tests {

@@ -2,6 +2,7 @@ package nameward
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -10,15 +11,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coredns/coredns/pb"
 	_ "github.com/coredns/coredns/plugin/tls"
 	"github.com/miekg/dns"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/nameward/nameward/plugin/internal/enforcertest"
 	"github.com/nameward/nameward/plugin/internal/hub"
 	"github.com/nameward/nameward/plugin/stream"
 )
 
-// TestEncryptedTransports proves N11 for DNS over TLS and over HTTPS.
+// TestEncryptedTransports proves N11 for DNS over TLS, over HTTPS and over gRPC.
 func TestEncryptedTransports(t *testing.T) {
 	authority := enforcertest.NewAuthority(t)
 	cert, key, _ := authority.Write(t.TempDir(), "coredns")
@@ -35,6 +39,7 @@ func TestEncryptedTransports(t *testing.T) {
 			return m, err
 		}},
 		{"https", func(port string) (*dns.Msg, error) { return overHTTPS(config, port, ask) }},
+		{"grpc", func(port string) (*dns.Msg, error) { return overGRPC(config, port, ask) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.scheme, func(t *testing.T) {
@@ -43,6 +48,7 @@ func TestEncryptedTransports(t *testing.T) {
 			s := start(t, corefile)
 			e := s.watch([]string{"example.org"}, "127.0.0.1")
 			e.AckAll(time.Hour)
+			before := process.Stats().Live.Load()
 			for _, listener := range s.instance.Servers() {
 				if listener.LocalAddr() != nil {
 					continue // plain DNS
@@ -67,7 +73,7 @@ func TestEncryptedTransports(t *testing.T) {
 				}
 				unlock(s, e)
 			}
-			enforcertest.Await(t, "the answer was learnt", func() bool { return process.Stats().Live.Load() > 0 })
+			enforcertest.Await(t, "the answer was learnt", func() bool { return process.Stats().Live.Load() > before })
 		})
 	}
 }
@@ -90,6 +96,24 @@ func overHTTPS(config *tls.Config, port string, ask *dns.Msg) (*dns.Msg, error) 
 	}
 	m := new(dns.Msg)
 	return m, m.Unpack(body)
+}
+
+func overGRPC(config *tls.Config, port string, ask *dns.Msg) (*dns.Msg, error) {
+	wire, err := ask.Pack()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient("127.0.0.1:"+port, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	reply, err := pb.NewDnsServiceClient(conn).Query(context.Background(), &pb.DnsPacket{Msg: wire})
+	if err != nil {
+		return nil, err
+	}
+	m := new(dns.Msg)
+	return m, m.Unpack(reply.GetMsg())
 }
 
 // TestNodeIsNoPod proves N14: a query from a node's own address is counted.

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type Config struct {
 	Node string
 	// NodeAddresses returns this node's own addresses, so that CoreDNS can
 	// tell a query that lost its pod's identity (SEMANTICS N14). May be nil.
+	// TCP targets are not told beside a unix target.
 	NodeAddresses func() []netip.Addr
 	// Credentials are used for every TCP target and required there.
 	Credentials Credentials
@@ -39,6 +41,17 @@ type Config struct {
 	Refresh time.Duration
 
 	renewal, handover time.Duration // of tests; zero means what is right
+}
+
+// nodeAddresses are those to tell the target. Where CoreDNS runs on the node, as
+// a cache in front of the cluster's, what that forwards reaches the cluster's
+// from the node's own address, and no identity is lost: the cache knew the pod.
+// So only the node's own CoreDNS is told, else each miss of its cache would count.
+func (c *Config) nodeAddresses(of Target) []netip.Addr {
+	if !of.Unix() && slices.ContainsFunc(c.Targets, Target.Unix) {
+		return nil
+	}
+	return c.NodeAddresses()
 }
 
 // Learned is one answer that a watched pod is about to get, or got before.

@@ -61,7 +61,7 @@ func (l *link) Acknowledge(seq uint64, valid time.Duration) {
 func (l *link) greet() (string, error) {
 	cfg := &l.session.client.cfg
 	hello := &stream.Hello{Version: stream.Version, Node: cfg.Node}
-	for _, a := range cfg.NodeAddresses() {
+	for _, a := range cfg.nodeAddresses(l.session.target) {
 		if len(hello.NodeAddresses) < stream.MaxNodeAddresses {
 			hello.NodeAddresses = append(hello.NodeAddresses, a.AsSlice())
 		}
