@@ -8,7 +8,7 @@ import (
 
 // socketAppears tells when the unix socket of the session is created, so that
 // a CoreDNS that starts is reached at once instead of after a pause. Where the
-// directory cannot be watched the pauses, 2 s at most, have to do. stop must
+// directory cannot be watched the pauses, of less than a second, have to do. stop must
 // be called.
 func (s *session) socketAppears() (appeared <-chan struct{}, stop func()) {
 	if !s.target.Unix() {
