@@ -4,7 +4,7 @@ package main
 // lets many others wait for what does not come.
 var (
 	readingTests  = tests{"./plugin", "Extract|Chain|Autopath|CoreDNSAsksItself"}
-	holdingTests  = tests{"./plugin ./plugin/internal/hub", "Wait|Bound|Hold|Held|Known|Learn"}
+	holdingTests  = tests{"./plugin ./plugin/internal/hub", "Wait|Bound|Hold|Held|Known|Learn|Every"}
 	journalTests  = tests{"./plugin ./plugin/internal/hub", "Comeback|Replay|Journal|Crossing"}
 	reloadTests   = tests{"./plugin", "Reload"}
 	lockingTests  = tests{"./plugin/internal/hub", "Lockdown"}

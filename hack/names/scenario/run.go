@@ -131,7 +131,10 @@ func (r *run) all(ctx context.Context) error {
 		return err
 	}
 	r.count(before, after)
-	return r.grants()
+	if err := r.grants(); err != nil {
+		return err
+	}
+	return r.comeLate(ctx)
 }
 
 // control proves that a SYN which is dropped is dropped by policy: a pod that

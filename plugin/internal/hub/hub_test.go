@@ -277,6 +277,31 @@ func TestEveryWatcherMustAcknowledge(t *testing.T) {
 }
 
 // TestStalledSessionEnds: an enforcer that reads and never answers loses its
+// TestEveryNameMustBeAcknowledged proves N3 for an answer that counts for several
+// names: it waits for all of them, and no longer than for one.
+func TestEveryNameMustBeAcknowledged(t *testing.T) {
+	h, e := watching(t, newClock(), "example.org", "example.net")
+	both := answer("example.org", 60, "192.0.2.1")
+	both.Names = append(both.Names, "example.net")
+	held := ask(h, pod, both, forever)
+	first, second := e.Learned(), e.Learned()
+	e.Ack(first.GetSeq(), time.Hour)
+	enforcertest.Await(t, "the first is acknowledged", func() bool {
+		got, _ := h.Answer(t.Context(), pod, answer("example.org", 60, "192.0.2.1"), 0)
+		return got == Known
+	})
+	if len(held) > 0 {
+		t.Fatalf("got outcome %d with one name of two acknowledged, want it held", <-held)
+	}
+	e.Ack(second.GetSeq(), time.Hour)
+	expect(t, held, Acknowledged)
+
+	both.Addresses = answer("", 60, "192.0.2.2").Addresses
+	held = ask(h, pod, both, 100*time.Millisecond)
+	e.Ack(e.Learned().GetSeq(), time.Hour)
+	expect(t, held, TimedOut)
+}
+
 // session, or each new name would cost its pods the whole hold for ever.
 func TestStalledSessionEnds(t *testing.T) {
 	clock := newClock()
