@@ -193,7 +193,7 @@ func (s *scene) admitted() (n int) {
 	return n
 }
 
-// N6, D8, D12: a connection outlives its name, with its entry evicted by a flood
+// N5, N6, D8, D12: a connection outlives its name, with its entry evicted by a flood
 // from its own pod, across the death and return of the enforcer. Meanwhile nobody
 // opens a second one.
 func TestConnectionOutlivesNameFloodAndEnforcer(t *testing.T) {
