@@ -35,7 +35,7 @@ func run(t *testing.T, target string, watches ...enforcer.Watch) *node {
 	n := &node{learned: make(chan enforcer.Learned, 100)}
 	n.Client, err = enforcer.New(enforcer.Config{
 		Targets: []enforcer.Target{to}, Node: "node-a", Log: slog.New(slog.DiscardHandler),
-		Learned: func(l enforcer.Learned) { n.learned <- l; l.Ack(time.Hour) },
+		Learned: func(l enforcer.Learned) (time.Duration, bool) { n.learned <- l; return time.Hour, true },
 	})
 	if err != nil {
 		t.Fatal(err)
