@@ -1,6 +1,7 @@
 package nameward
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -249,4 +250,29 @@ func TestBrokenStreamReleasesAnswers(t *testing.T) {
 	}
 	enforcertest.Await(t, "the watch ends", func() bool { return process.Watched() == 0 })
 	s.expect(s.ask("example.org.", query{}), "NOERROR 192.0.2.1")
+}
+
+// TestFloodEndsByTheSetting proves N15 and N3: what the enforcer cannot be told,
+// since too much about the pod is unacknowledged, ends as at the bound.
+func TestFloodEndsByTheSetting(t *testing.T) {
+	const names, share = 300, 256
+	zone := make(map[string]string)
+	for i := range names {
+		name := fmt.Sprintf("n%d.example.org.", i)
+		zone[name] = name + " 60 IN A 192.0.2.1"
+	}
+	u := newUpstream(t, zone)
+	s := start(t, forwarding(u, "hold 1s servfail"))
+	s.watch([]string{"*.example.org"}, "127.0.0.1")
+	before := counted(t, crowded.WithLabelValues(label, "servfail"))
+	var replies []<-chan reply
+	for name := range zone {
+		replies = append(replies, s.ask(name, query{network: "tcp"}))
+	}
+	for _, r := range replies {
+		s.expect(r, "SERVFAIL")
+	}
+	if got := counted(t, crowded.WithLabelValues(label, "servfail")) - before; got != names-share {
+		t.Errorf("counted %v answers, want %d", got, names-share)
+	}
 }

@@ -33,6 +33,13 @@ var (
 		Name:      "hold_timeouts_total",
 		Help:      "Counter of answers not acknowledged in time, by what the client got.",
 	}, []string{"server", "result"})
+	// crowded is the number of answers that no enforcer was told of.
+	crowded = promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace,
+		Subsystem: pluginName,
+		Name:      "crowded_answers_total",
+		Help:      "Counter of answers not told to the enforcer because too many of the client's were unacknowledged, by what the client got.",
+	}, []string{"server", "result"})
 	// released is the number of held answers by what ended the wait.
 	released = promauto.NewCounterVec(prometheus.CounterOpts{
 		Namespace: plugin.Namespace,

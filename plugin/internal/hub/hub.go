@@ -89,6 +89,7 @@ const (
 	IdentityLost           // the client's address is a node's own
 	Known                  // acknowledged before; nothing was sent
 	Published              // sent; the answer need not wait
+	Crowded                // not sent: too much of the pod is unacknowledged
 	Acknowledged           // sent, and every watching enforcer has acknowledged
 	TimedOut               // sent, and not acknowledged within the bound
 	Disconnected           // the stream ended while the answer was held
@@ -140,7 +141,10 @@ func (h *Hub) Answer(ctx context.Context, client netip.Addr, a Answer, hold time
 	if len(held) == 0 {
 		return outcome, 0
 	}
-	outcome = h.wait(ctx, held, hold)
+	crowded := outcome == Crowded
+	if outcome = h.wait(ctx, held, hold); crowded && outcome == Acknowledged {
+		outcome = Crowded
+	}
 	return outcome, h.now() - now
 }
 

@@ -325,18 +325,58 @@ func TestUnreadStreamIsBounded(t *testing.T) {
 	e := enforcertest.Connect(t, target)
 	e.Send(enforcertest.Hello(&stream.Hello{Version: stream.Version, Node: "node-a"}))
 	e.Watch(pod.String(), "*.example.org")
-	enforcertest.Await(t, "the watch is placed", func() bool { return h.Watched() == 1 })
+	pods := make([]netip.Addr, 2*maxPending/podMessages)
+	for i := range pods {
+		pods[i] = netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
+		e.Watch(pods[i].String(), "*.example.org")
+	}
+	enforcertest.Await(t, "the watches are placed", func() bool { return h.Watched() == 1+len(pods) })
 	held := ask(h, pod, answer("held.example.org", 60, "192.0.2.1"), forever)
 	enforcertest.Await(t, "the held answer is told", func() bool { return h.Stats().Live.Load() > 0 })
 	for i := 0; h.Sessions() == 1; i++ {
 		if i > 10*maxPending {
 			t.Fatal("the session goes on")
 		}
-		h.Answer(t.Context(), pod, answer(fmt.Sprintf("n%d.example.org", i), 60, "192.0.2.1"), 0)
+		h.Answer(t.Context(), pods[i%len(pods)], answer(fmt.Sprintf("n%d.example.org", i), 60, "192.0.2.1"), 0)
 	}
 	expect(t, held, Disconnected)
 	if got := h.Stats().SlowSessions.Load(); got != 1 {
 		t.Errorf("got %d slow sessions, want 1", got)
+	}
+}
+
+// TestFloodIsOfOnePod proves N15: a pod that asks faster than its enforcer learns
+// goes without its enforcer's knowledge, and no other pod of the node does.
+func TestFloodIsOfOnePod(t *testing.T) {
+	h, e := watching(t, newClock(), "*.example.org")
+	neighbour := netip.MustParseAddr("10.0.0.2")
+	e.Watch(neighbour.String(), "*.example.org")
+	enforcertest.Await(t, "both are watched", func() bool { return h.Watched() == 2 })
+	counts := make(map[Outcome]int)
+	for i := range 2 * maxPending {
+		outcome, _ := h.Answer(t.Context(), pod, answer(fmt.Sprintf("n%d.example.org", i), 60, "192.0.2.1"), 0)
+		counts[outcome]++
+	}
+	if counts[Published] != podMessages || counts[Crowded] != 2*maxPending-podMessages {
+		t.Errorf("got outcomes %v, want %d told and the others not", counts, podMessages)
+	}
+	expect(t, ask(h, pod, answer("held.example.org", 60, "192.0.2.1"), forever), Crowded)
+	theirs := ask(h, neighbour, answer("held.example.org", 60, "192.0.2.1"), forever)
+	for range podMessages {
+		e.Learned()
+	}
+	m := learned(t, e, fmt.Sprintf("%d 10.0.0.2 held.example.org 192.0.2.1/60", podMessages+1))
+	e.Ack(m.GetSeq(), time.Minute)
+	expect(t, theirs, Acknowledged)
+	for seq := range uint64(podMessages) {
+		e.Ack(seq+1, time.Minute)
+	}
+	enforcertest.Await(t, "the pod has room again", func() bool {
+		outcome, _ := h.Answer(t.Context(), pod, answer("later.example.org", 60, "192.0.2.1"), 0)
+		return outcome == Published
+	})
+	if h.Stats().SlowSessions.Load() != 0 {
+		t.Error("the flood ended the session")
 	}
 }
 

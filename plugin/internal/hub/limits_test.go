@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -143,11 +144,15 @@ func TestPeerThatStopsReading(t *testing.T) {
 			conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 			return silent{conn, &gate}, err
 		}))
-	deaf.Watch(other, "*.example.org")
+	var victims []netip.Addr
+	for i := range 4 * maxLoad / podBytes {
+		victims = append(victims, netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}))
+		deaf.Watch(victims[i].String(), "*.example.org")
+	}
 	good := enforcertest.Dial(t, r.target, "node-a", r.authority.Node("node-a"))
 	good.Watch(pod.String(), "*.example.org")
 	good.AckAll(time.Hour)
-	enforcertest.Await(t, "both watch", func() bool { return r.Watched() == 2 })
+	enforcertest.Await(t, "both watch", func() bool { return r.Watched() == 1+len(victims) })
 	r.SetJournal(0)
 	gate.Lock()
 	defer gate.Unlock()
@@ -157,17 +162,16 @@ func TestPeerThatStopsReading(t *testing.T) {
 	for i := range large {
 		large[i] = fmt.Sprintf("2001:db8::%x", i+1)
 	}
-	victim := answer("", 0, other).Addresses[0].IP
 	for i := range 2000 {
 		// 128 kB each, 256 MB in all.
-		r.Answer(t.Context(), victim, answer(fmt.Sprintf("n%d.example.org", i), 60, large...), 0)
+		r.Answer(t.Context(), victims[i%len(victims)], answer(fmt.Sprintf("n%d.example.org", i), 60, large...), 0)
 		if i%50 == 0 {
 			expect(t, ask(r.Hub, pod, answer(fmt.Sprintf("n%d.example.org", i), 60, "192.0.2.1"), forever), Acknowledged)
 			most = max(most, heap())
 		}
 	}
 	enforcertest.Await(t, "its session is over", func() bool { return r.Stats().SlowSessions.Load() == 1 && r.Sessions() == 1 })
-	expect(t, ask(r.Hub, victim, answer("late.example.org", 60, "192.0.2.1"), forever), Unwatched)
+	expect(t, ask(r.Hub, victims[0], answer("late.example.org", 60, "192.0.2.1"), forever), Unwatched)
 	if grown := int64(most) - int64(before); grown > 32<<20 {
 		t.Errorf("the heap has grown by %d MB meanwhile, want less than 32", grown>>20)
 	}

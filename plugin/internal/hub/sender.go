@@ -6,14 +6,45 @@ import (
 	"github.com/nameward/nameward/plugin/stream"
 )
 
-// publish never blocks. A queue without room ends the session, which releases
-// every answer that it held.
-func (s *session) publish(m *message) {
-	if s.sendAtOnce(m) {
-		return
+const (
+	// podMessages and podBytes bound what of one pod is told and not acknowledged,
+	// to a fraction of what ends the session: a pod that asks faster than its
+	// enforcer learns must not cost the others of its node their stream (N15).
+	podMessages = 256
+	podBytes    = 1 << 20
+)
+
+// publish never blocks. It reports false where the pod has used up its share: the
+// enforcer is not told then, and will be of the pod's next answer. A queue
+// without room ends the session, which releases every answer that it held.
+func (s *session) publish(m *message) bool {
+	if !s.charge(m) {
+		return false
 	}
-	if !s.queue(m) {
+	if !s.sendAtOnce(m) && !s.queue(m) {
 		s.endSlow("it does not read: more than %d messages or %d bytes wait", liveQueue, maxLoad)
+	}
+	return true
+}
+
+// charge takes m from its pod's share.
+func (s *session) charge(m *message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := m.watch
+	if w.owed > 0 && (w.owed == podMessages || w.owedBytes+m.weight() > podBytes) {
+		return false
+	}
+	w.owed++
+	w.owedBytes += m.weight()
+	return true
+}
+
+// refund gives back what was taken for m. The caller holds s.mu.
+func (s *session) refund(m *message) {
+	if !m.replayed {
+		m.watch.owed--
+		m.watch.owedBytes -= m.weight()
 	}
 }
 

@@ -152,6 +152,7 @@ func (s *session) acknowledge(seq uint64, valid time.Duration) {
 	if m != nil {
 		delete(s.pending, seq)
 		s.weight -= m.weight()
+		s.refund(m)
 	}
 	s.progress = s.hub.now()
 	if len(s.pending) <= replayWindow/2 {

@@ -29,6 +29,8 @@ type watch struct {
 	mu    sync.Mutex
 	acked map[string]*promises // by name; guarded by mu
 	held  int                  // promises in acked; guarded by mu
+
+	owed, owedBytes int // told of the pod, and not acknowledged; guarded by session.mu
 }
 
 // kept reports whether the watch stands in for one of a session that ended.
@@ -69,7 +71,9 @@ func (w *watch) tell(client netip.Addr, name string, addrs []Address, now instan
 	if n == needAll && hold {
 		m.acked = make(chan struct{})
 	}
-	w.session.publish(m)
+	if !w.session.publish(m) && n == needAll {
+		return nil, Crowded
+	}
 	return m, Published
 }
 
