@@ -145,14 +145,14 @@ func (n *Nameward) teach(ctx context.Context, client netip.Addr, question string
 	if outcome == hub.IdentityLost {
 		identityLost.WithLabelValues(metrics.WithServer(ctx)).Inc()
 	}
-	server := metrics.WithServer(ctx)
-	if outcome == hub.Crowded {
-		crowded.WithLabelValues(server, n.atBound()).Inc()
+	switch {
+	case outcome == hub.Crowded:
+		crowded.WithLabelValues(metrics.WithServer(ctx), n.atBound()).Inc()
 		return !n.servfail
-	}
-	if !outcome.Held() {
+	case !outcome.Held():
 		return true
 	}
+	server := metrics.WithServer(ctx)
 	held.WithLabelValues(server).Inc()
 	holdDuration.WithLabelValues(server).Observe(waited.Seconds())
 	released.WithLabelValues(server, reason(outcome)).Inc()
