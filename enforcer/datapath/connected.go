@@ -51,10 +51,10 @@ func (d *Datapath) Connected(ep policy.EndpointID) ([]Connected, error) {
 	return all, nil
 }
 
-// scan is the memory for passes over tables of connections.
-type scan struct {
-	flows       []bpf.KernelFlow
-	connections []bpf.KernelConnection
+// scan is the memory for passes over tables.
+type scan[Key, Value any] struct {
+	keys   []Key
+	values []Value
 	// single says that the kernel gives entries only one by one.
 	single bool
 }
@@ -63,21 +63,21 @@ type scan struct {
 // many, and the kernel copies them in a fraction of a millisecond.
 const scanned = 4096
 
-// read visits every connection of a table. What comes and goes meanwhile may be
+// read visits every entry of a table. What comes and goes meanwhile may be
 // missed.
-func (s *scan) read(m *ebpf.Map, visit func(*bpf.KernelFlow, *bpf.KernelConnection)) error {
-	if s.flows == nil {
-		s.flows, s.connections = make([]bpf.KernelFlow, scanned), make([]bpf.KernelConnection, scanned)
+func (s *scan[Key, Value]) read(m *ebpf.Map, visit func(*Key, *Value)) error {
+	if s.keys == nil {
+		s.keys, s.values = make([]Key, scanned), make([]Value, scanned)
 	}
 	var cursor ebpf.MapBatchCursor
 	for !s.single {
-		n, err := m.BatchLookup(&cursor, s.flows, s.connections, nil)
+		n, err := m.BatchLookup(&cursor, s.keys, s.values, nil)
 		if errors.Is(err, ebpf.ErrNotSupported) {
 			s.single = true
 			break
 		}
 		for i := range n {
-			visit(&s.flows[i], &s.connections[i])
+			visit(&s.keys[i], &s.values[i])
 		}
 		if errors.Is(err, ebpf.ErrKeyNotExist) {
 			return nil
@@ -87,8 +87,8 @@ func (s *scan) read(m *ebpf.Map, visit func(*bpf.KernelFlow, *bpf.KernelConnecti
 		}
 	}
 	it := m.Iterate()
-	for it.Next(&s.flows[0], &s.connections[0]) {
-		visit(&s.flows[0], &s.connections[0])
+	for it.Next(&s.keys[0], &s.values[0]) {
+		visit(&s.keys[0], &s.values[0])
 	}
 	return ignoreEviction(it.Err())
 }

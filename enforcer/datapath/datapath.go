@@ -69,7 +69,7 @@ type Datapath struct {
 	// unfinished is where an Apply leads that failed half way.
 	unfinished *policy.Tables
 	slots      *slots
-	scan       scan
+	scan       scan[bpf.KernelFlow, bpf.KernelConnection]
 	// settled is closed when no packet can be in a view of an endpoint that
 	// was current before the last switch.
 	settled chan struct{}

@@ -83,12 +83,20 @@ type Granted struct {
 // the first Apply forgets the pods that are no more.
 func (d *Datapath) Granted() ([]Granted, error) {
 	var all []Granted
+	// A restart waits for this, and a node may have a million entries.
+	var entries scan[bpf.KernelAddress, bpf.KernelGrant]
 	err := d.eachPod("grants", func(p *pod) *ebpf.Map { return p.grants }, func(id policy.EndpointID, m *ebpf.Map) error {
-		return readGrants(m, func(address bpf.KernelAddress, grant bpf.KernelGrant) error {
+		note := func(address *bpf.KernelAddress, grant *bpf.KernelGrant) {
 			all = append(all, Granted{id, Entry{
-				Addr: addressOf(address), Class: policy.ClassID(grant.Class),
+				Addr: addressOf(*address), Class: policy.ClassID(grant.Class),
 				Expires: time.Duration(grant.Expires), Held: time.Duration(grant.Held),
 			}})
+		}
+		if int(m.ValueSize()) == binary.Size(bpf.KernelGrant{}) {
+			return entries.read(m, note)
+		}
+		return readGrants(m, func(address bpf.KernelAddress, grant bpf.KernelGrant) error {
+			note(&address, &grant)
 			return nil
 		})
 	})
