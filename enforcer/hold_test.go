@@ -212,8 +212,9 @@ func TestConnectionOutlivesNameFloodAndEnforcer(t *testing.T) {
 	}
 	s.stop(syscall.SIGKILL)
 	// Nothing but time makes an end here; connections that were opened to see
-	// it would evict the one.
-	time.Sleep(2 * time.Second)
+	// it would evict the one. A grant lives for two seconds, the least time and
+	// the grace, and the kernel's clock is coarse.
+	time.Sleep(3 * time.Second)
 	goesOn("without enforcer")
 
 	s.start()
