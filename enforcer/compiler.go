@@ -7,31 +7,31 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/nameward/nameward/enforcer/manifests"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
-// compiler turns the newest manifests and surroundings into updates for the
+// compiler turns the newest view and surroundings into updates for the
 // node. Its goroutine may take its time: learnt names never wait for it.
 type compiler struct {
 	name string
-	base manifests.Settings
+	base settings.Settings
 	node *node
 	log  *slog.Logger
 
-	mu       sync.Mutex
-	snapshot *manifests.Snapshot
-	around   *surroundings
-	changed  chan struct{} // signals a change of the two; capacity 1
+	mu      sync.Mutex
+	view    view
+	around  *surroundings
+	changed chan struct{} // signals a change of the two; capacity 1
 }
 
-func newCompiler(name string, base manifests.Settings, n *node, log *slog.Logger) *compiler {
+func newCompiler(name string, base settings.Settings, n *node, log *slog.Logger) *compiler {
 	return &compiler{name: name, base: base, node: n, log: log, changed: make(chan struct{}, 1)}
 }
 
-// setManifests replaces the manifests.
-func (c *compiler) setManifests(s *manifests.Snapshot) {
+// setView replaces what is known of the cluster.
+func (c *compiler) setView(v view) {
 	c.mu.Lock()
-	c.snapshot = s
+	c.view = v
 	c.mu.Unlock()
 	c.signal()
 }
@@ -62,12 +62,12 @@ func (c *compiler) run(ctx context.Context) {
 		case <-c.node.stale:
 		}
 		c.mu.Lock()
-		snapshot, around := c.snapshot, c.around
+		seen, around := c.view, c.around
 		c.mu.Unlock()
-		if snapshot == nil || around == nil {
+		if seen == nil || around == nil {
 			continue
 		}
-		d := newDraft(c.name, c.base, snapshot, around, last)
+		d := newDraft(c.name, c.base, seen, around, last)
 		c.tell(d, last)
 		last = d
 		if !c.deliver(ctx, d) {

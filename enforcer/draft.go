@@ -5,15 +5,15 @@ import (
 	"slices"
 
 	"github.com/nameward/nameward/enforcer/grants"
-	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // draft is what the node should do, worked out from everything that is known
 // of the cluster and the node at one moment. Immutable.
 type draft struct {
-	// What it was compiled from; the manifests' settings included.
-	snapshot  *manifests.Snapshot
+	// What it was compiled from; the source's settings included.
+	view      view
 	addresses []netip.Addr
 
 	compiled *policy.Compiled
@@ -27,9 +27,9 @@ type draft struct {
 
 // newDraft works out a draft. What it has in common with previous, which may be
 // nil, is not worked out again.
-func newDraft(node string, base manifests.Settings, s *manifests.Snapshot, around *surroundings, previous *draft) *draft {
+func newDraft(node string, base settings.Settings, s view, around *surroundings, previous *draft) *draft {
 	d := &draft{
-		snapshot: s, addresses: around.addresses,
+		view: s, addresses: around.addresses,
 		interfaces: make(map[policy.EndpointID]string),
 		pods:       make(map[policy.EndpointID][]netip.Addr),
 	}
@@ -38,7 +38,7 @@ func newDraft(node string, base manifests.Settings, s *manifests.Snapshot, aroun
 	switch {
 	case previous == nil:
 		d.compiled = policy.Compile(world)
-	case previous.snapshot == s && slices.Equal(previous.addresses, d.addresses):
+	case previous.view == s && slices.Equal(previous.addresses, d.addresses):
 		d.compiled = previous.compiled
 	default:
 		d.compiled = previous.compiled.Next(world)
@@ -46,7 +46,7 @@ func newDraft(node string, base manifests.Settings, s *manifests.Snapshot, aroun
 	d.problems = problems(s, d.compiled)
 	for i := range world.Pods {
 		if pod := world.Pods[i]; pod.Node == node {
-			d.place(pod, s.Interfaces[pod.Ref.UID])
+			d.place(pod, s.Interface(pod.Ref.UID))
 		}
 	}
 	d.settings = bookSettings(s.Settings(node, base), world)
@@ -56,16 +56,16 @@ func newDraft(node string, base manifests.Settings, s *manifests.Snapshot, aroun
 // problems are what is wrong with the policies. The compiler tells again some
 // of what was found when they were read, with field paths of its own: once is
 // enough.
-func problems(s *manifests.Snapshot, compiled *policy.Compiled) []string {
+func problems(s view, compiled *policy.Compiled) []string {
 	type complaint struct {
 		policy policy.PolicyRef
 		reason string
 	}
 	told := make(map[complaint]bool)
 	var all []string
-	for _, p := range s.Problems {
+	for p, words := range s.Closed() {
 		told[complaint{p.Policy, p.Reason}] = true
-		all = append(all, p.String())
+		all = append(all, words)
 	}
 	for _, p := range compiled.Problems {
 		if !told[complaint{p.Policy, p.Reason}] {
@@ -87,7 +87,7 @@ func (d *draft) place(pod *policy.Pod, name string) {
 	}
 }
 
-func bookSettings(s manifests.Settings, world *policy.World) grants.Settings {
+func bookSettings(s settings.Settings, world *policy.World) grants.Settings {
 	occupied := make(map[netip.Addr]grants.Reason)
 	for i := range world.Pods {
 		for _, a := range world.Pods[i].Addresses {

@@ -11,6 +11,7 @@ import (
 	"github.com/nameward/nameward/enforcer/grants"
 	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 const draftManifest = `
@@ -57,7 +58,7 @@ func snapshotOf(tb testing.TB, text string) *manifests.Snapshot {
 }
 
 func TestDraft(t *testing.T) {
-	base := manifests.Settings{Default: policy.Deny, MinTTL: time.Second, Grace: 2 * time.Second}
+	base := settings.Settings{Default: policy.Deny, MinTTL: time.Second, Grace: 2 * time.Second}
 	around := &surroundings{addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}}
 	snapshot := snapshotOf(t, draftManifest)
 	d := newDraft("node-1", base, snapshot, around, nil)

@@ -15,6 +15,7 @@ import (
 	"github.com/nameward/nameward/enforcer/datapath"
 	"github.com/nameward/nameward/enforcer/dns"
 	"github.com/nameward/nameward/enforcer/manifests"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // enforce is the daemon: it returns nil when ctx ends, with the filters still
@@ -86,7 +87,9 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	spawn(func(ctx context.Context) { certificates.watch(ctx, c.log) })
 	spawn(denied.run)
 	spawn(func(ctx context.Context) { c.watchNetwork(ctx, comp) })
-	group.Go(func() error { return manifests.Watch(ctx, c.manifests, c.log, comp.setManifests) })
+	group.Go(func() error {
+		return manifests.Watch(ctx, c.manifests, c.log, func(s *manifests.Snapshot) { comp.setView(s) })
+	})
 	group.Go(func() error {
 		return kernel.Denials(ctx, func(d datapath.Denial) { denied.note(ctx, d) })
 	})
@@ -100,8 +103,8 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 }
 
 // settings are what the manifests may override.
-func (c config) settings() manifests.Settings {
-	return manifests.Settings{
+func (c config) settings() settings.Settings {
+	return settings.Settings{
 		Default: c.verdict, Mode: c.mode, ClusterDNS: c.clusterDNS, MinTTL: c.minTTL, Grace: c.grace,
 		GuardAllow: c.guardAllow, GuardInCluster: c.inCluster, NAT64: c.nat64,
 		AddressesPerName: c.perName, AddressesPerPod: c.perPod,

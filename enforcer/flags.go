@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/nameward/nameward/enforcer/dns"
-	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // mistakes are all that is wrong on a command line, in the order of the flags.
@@ -97,8 +97,8 @@ func checkLifetime(d time.Duration) error {
 }
 
 func checkAddresses(n int) error {
-	if n < 1 || n > manifests.MaxAddresses {
-		return fmt.Errorf("%d is out of range, want 1 to %d", n, manifests.MaxAddresses)
+	if n < 1 || n > settings.MaxAddresses {
+		return fmt.Errorf("%d is out of range, want 1 to %d", n, settings.MaxAddresses)
 	}
 	return nil
 }

@@ -11,9 +11,9 @@ import (
 
 	"github.com/nameward/nameward/enforcer/dns"
 	"github.com/nameward/nameward/enforcer/grants"
-	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 const defaultPin = "/sys/fs/bpf/nameward"
@@ -46,8 +46,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.guardAllow, "guard-allow", nil, "private CIDRs that names may resolve to (comma-separated)")
 	f.BoolVar(&o.inCluster, "guard-in-cluster", false, "let names resolve to pods and Services, headless ones too; never to nodes")
 	f.StringSliceVar(&o.nat64, "nat64", nil, "NAT64 prefixes in use besides 64:ff9b::/96 and 64:ff9b:1::/48; names may resolve to what their IPv4 address may (comma-separated)")
-	f.IntVar(&o.perName, "addresses-per-name", grants.DefaultPerName, fmt.Sprintf("addresses that a pod can hold of one name, 1 to %d", manifests.MaxAddresses))
-	f.IntVar(&o.perPod, "addresses-per-pod", grants.DefaultPerPod, fmt.Sprintf("addresses that a pod can hold of all names, 1 to %d", manifests.MaxAddresses))
+	f.IntVar(&o.perName, "addresses-per-name", grants.DefaultPerName, fmt.Sprintf("addresses that a pod can hold of one name, 1 to %d", settings.MaxAddresses))
+	f.IntVar(&o.perPod, "addresses-per-pod", grants.DefaultPerPod, fmt.Sprintf("addresses that a pod can hold of all names, 1 to %d", settings.MaxAddresses))
 	f.StringVar(&o.tls.Cert, "tls-cert", "", "client certificate for tcp targets, PEM; read again for each connection")
 	f.StringVar(&o.tls.Key, "tls-key", "", "key of --tls-cert, PEM")
 	f.StringVar(&o.tls.CA, "tls-ca", "", "CA of CoreDNS's certificates, PEM")

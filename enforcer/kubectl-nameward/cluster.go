@@ -7,12 +7,13 @@ import (
 
 	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // cluster is a folder of manifests, ready to be asked about its pods.
 type cluster struct {
 	snapshot *manifests.Snapshot
-	base     manifests.Settings
+	base     settings.Settings
 	// pods are those of the snapshot, with what they lack made up.
 	pods []*policy.Pod
 	// homeless and nameless are the pods without node and without address.
@@ -36,7 +37,7 @@ type view struct {
 // newCluster puts pods that are on no node on the given one, if any: where
 // nothing is scheduled, as in a folder under version control, all pods are
 // such. Without a name they are on a node of their own, whose name is "".
-func newCluster(s *manifests.Snapshot, base manifests.Settings, node string, warn func(string)) *cluster {
+func newCluster(s *manifests.Snapshot, base settings.Settings, node string, warn func(string)) *cluster {
 	c := &cluster{
 		snapshot: s, base: base,
 		homeless: map[*policy.Pod]bool{}, nameless: map[*policy.Pod]bool{},

@@ -13,6 +13,7 @@ import (
 	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // input is the flags that say what to judge by: what the enforcer is told by
@@ -51,8 +52,8 @@ func (i *input) load(stderr io.Writer) (*cluster, error) {
 	return c, nil
 }
 
-func (i *input) settings() (manifests.Settings, error) {
-	var settings manifests.Settings
+func (i *input) settings() (settings.Settings, error) {
+	var settings settings.Settings
 	switch strings.ToLower(i.verdict) {
 	case "deny":
 		settings.Default = policy.Deny

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 const (
@@ -123,7 +124,7 @@ func TestLockdownIsRead(t *testing.T) {
 			want = policy.LockdownAudit
 		}
 		locked := 0
-		for _, e := range policy.Compile(s.World("n1", Settings{Default: policy.Allow, Mode: mode})).Tables.Endpoints {
+		for _, e := range policy.Compile(s.World("n1", settings.Settings{Default: policy.Allow, Mode: mode})).Tables.Endpoints {
 			if e.Lockdown == want {
 				locked++
 			}
@@ -154,7 +155,7 @@ func checkClosed(t *testing.T, table []closed) {
 					t.Errorf("problem %d of %s: got %s, want %s…", i, p.File, got, row.told[i])
 				}
 			}
-			world := s.World("n1", Settings{Default: policy.Allow})
+			world := s.World("n1", settings.Settings{Default: policy.Allow})
 			compiled := policy.Compile(world)
 			for _, line := range row.flows {
 				words := exampleFlow.FindStringSubmatch("#   " + line)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 func (r *reading) namespace(o *object) {
@@ -39,7 +40,7 @@ func (r *reading) node(o *object) {
 	}
 	r.annotations(o, n.Annotations, defaultAnnotation)
 	if text, set := n.Annotations[defaultAnnotation]; set {
-		verdict, err := parseVerdict(text)
+		verdict, err := settings.ParseVerdict(text)
 		if err != nil {
 			r.fault(o.fault("metadata.annotations."+defaultAnnotation, "%s", err))
 		}

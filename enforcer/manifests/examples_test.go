@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 	"github.com/nameward/nameward/plugin/names"
 )
 
@@ -45,7 +46,7 @@ func TestExamples(t *testing.T) {
 			if len(s.Problems) > 0 {
 				t.Errorf("got problems %v, want none", s.Problems)
 			}
-			world := s.World("n1", Settings{Default: policy.Allow, ClusterDNS: []netip.Addr{netip.MustParseAddr("10.96.0.10")}})
+			world := s.World("n1", settings.Settings{Default: policy.Allow, ClusterDNS: []netip.Addr{netip.MustParseAddr("10.96.0.10")}})
 			compiled := policy.Compile(world)
 			if len(compiled.Problems) > 0 {
 				t.Errorf("got problems %v, want none", compiled.Problems)

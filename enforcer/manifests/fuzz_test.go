@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // FuzzLoad: no bytes make the loader panic, and every input gives either a
@@ -45,7 +46,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		world := snapshot.World("n1", Settings{})
+		world := snapshot.World("n1", settings.Settings{})
 		for i := range world.Policies {
 			if world.Policies[i].Tier == policy.TierUnknown {
 				t.Fatal("a policy without a tier")

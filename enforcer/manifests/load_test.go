@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // P1: the manifests of the walkthrough are read as they are.
@@ -159,8 +160,8 @@ kind: ConfigMap
 metadata: {name: other}
 data: {default: anything}
 `})
-	base := Settings{Default: policy.Deny, MinTTL: 30 * time.Second, Grace: 5 * time.Second, ClusterDNS: []netip.Addr{netip.MustParseAddr("192.0.2.53")}}
-	want := Settings{
+	base := settings.Settings{Default: policy.Deny, MinTTL: 30 * time.Second, Grace: 5 * time.Second, ClusterDNS: []netip.Addr{netip.MustParseAddr("192.0.2.53")}}
+	want := settings.Settings{
 		Default: policy.Deny, AWSRuleOrder: policy.AsWritten, MinTTL: time.Minute, Grace: 5 * time.Second,
 		ClusterDNS:     []netip.Addr{netip.MustParseAddr("10.96.0.10"), netip.MustParseAddr("fd00::a")},
 		GuardAllow:     []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},

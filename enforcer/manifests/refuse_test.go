@@ -210,7 +210,7 @@ a.yaml:5: data.default: "maybe" is not a default; write Allow or Deny
 a.yaml:9: data.grace: "-1s" is out of range; write 0s to 24h
 a.yaml:10: data.guardAllow: "10.0.0.0" has no prefix length; write 10.0.0.0/32
 a.yaml:13: data.guardInCluster: "on" is neither; write true or false
-a.yaml:11: data.hold: unknown setting; possible: addressesPerName, awsRuleOrder, clusterDNS, default, grace, guardAllow, guardInCluster, minTTL, mode, nat64
+a.yaml:11: data.hold: unknown setting; possible: addressesPerName, awsRuleOrder, clusterDNS, default, grace, guardAllow, guardInCluster, minTTL, mode, nat64, startPosture
 a.yaml:8: data.minTTL: "30" is not a duration; write a number and a unit, such as 30s or 5m
 a.yaml:12: data.mode: "dry-run" is not a mode; write audit or enforce`},
 	})

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 const services = `
@@ -77,11 +78,11 @@ func TestWorldHasServicesWithBackends(t *testing.T) {
 	}
 	n1, n2 := policy.Backend{Addr: ip("10.0.1.53"), Port: 5353}, policy.Backend{Addr: ip("10.0.2.53"), Port: 5353}
 	check(t, "the snapshot has those of all nodes, sorted", s.Services, []*policy.Service{agent(n1, n2), web})
-	check(t, "node n1 has local ones", s.World("n1", Settings{}).Services, []*policy.Service{agent(n1), web})
-	check(t, "node n2 has its own", s.World("n2", Settings{}).Services, []*policy.Service{agent(n2), web})
-	check(t, "node n3 has none", s.World("n3", Settings{}).Services, []*policy.Service{agent(), web})
+	check(t, "node n1 has local ones", s.World("n1", settings.Settings{}).Services, []*policy.Service{agent(n1), web})
+	check(t, "node n2 has its own", s.World("n2", settings.Settings{}).Services, []*policy.Service{agent(n2), web})
+	check(t, "node n3 has none", s.World("n3", settings.Settings{}).Services, []*policy.Service{agent(), web})
 
-	a, b := s.World("n1", Settings{}), s.World("n1", Settings{})
+	a, b := s.World("n1", settings.Settings{}), s.World("n1", settings.Settings{})
 	if a.Services[0] != b.Services[0] || a.Services[1] != b.Services[1] {
 		t.Error("two Worlds of one snapshot do not share their Services")
 	}
@@ -194,6 +195,6 @@ func BenchmarkWorld(b *testing.B) {
 	s := mustLoad(b, manyObjects())
 	b.ReportAllocs()
 	for b.Loop() {
-		s.World("n1", Settings{})
+		s.World("n1", settings.Settings{})
 	}
 }

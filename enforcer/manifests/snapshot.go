@@ -1,12 +1,14 @@
 package manifests
 
 import (
+	"iter"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // Snapshot is everything a folder said at one moment. Nobody changes it once
@@ -32,7 +34,7 @@ type Snapshot struct {
 
 	// policiesAt is where each policy is written.
 	policiesAt map[policy.PolicyRef]place
-	settings   overrides
+	overrides  settings.Overrides
 	// defaults are the node defaults that annotations of nodes ask for.
 	defaults map[string]policy.Verdict
 	// local are those of Services whose backends depend on the node.
@@ -48,14 +50,28 @@ func (s *Snapshot) Place(ref policy.PolicyRef) (file string, line int) {
 	return at.file, at.line
 }
 
+// Interface is the pod's host-side interface, or "" where no annotation names it.
+func (s *Snapshot) Interface(uid string) string { return s.Interfaces[uid] }
+
+// Closed gives each part of a policy that is closed, with the words for it.
+func (s *Snapshot) Closed() iter.Seq2[policy.Problem, string] {
+	return func(yield func(policy.Problem, string) bool) {
+		for _, p := range s.Problems {
+			if !yield(p.Problem, p.String()) {
+				return
+			}
+		}
+	}
+}
+
 // Settings lays over base what the ConfigMap "nameward" says, and over that
 // what the annotation of the node says. The slices are shared.
-func (s *Snapshot) Settings(node string, base Settings) Settings {
-	settings := s.settings.over(base)
+func (s *Snapshot) Settings(node string, base settings.Settings) settings.Settings {
+	all := s.overrides.Over(base)
 	if verdict, ok := s.defaults[node]; ok {
-		settings.Default = verdict
+		all.Default = verdict
 	}
-	return settings
+	return all
 }
 
 // World is the snapshot as the node of that name sees it. Its own addresses
@@ -63,20 +79,20 @@ func (s *Snapshot) Settings(node string, base Settings) Settings {
 // them to LocalAddresses, which is not shared. The other slices and maps may
 // be, and every Policy and Service is the same pointer in each World that
 // makes the same of it.
-func (s *Snapshot) World(node string, base Settings) *policy.World {
-	settings := s.Settings(node, base)
+func (s *Snapshot) World(node string, base settings.Settings) *policy.World {
+	set := s.Settings(node, base)
 	world := &policy.World{
 		Node:         node,
-		Default:      settings.Default,
-		AWSRuleOrder: settings.AWSRuleOrder,
-		ClusterDNS:   settings.ClusterDNS,
+		Default:      set.Default,
+		AWSRuleOrder: set.AWSRuleOrder,
+		ClusterDNS:   set.ClusterDNS,
 		Namespaces:   s.Namespaces,
 		Nodes:        s.Nodes,
 		Pods:         s.Pods,
 		Services:     s.servicesOn(node),
 		Policies:     s.Policies,
 	}
-	s.trial.apply(settings.Mode, world)
+	s.trial.apply(set.Mode, world)
 	for i := range s.Nodes {
 		if s.Nodes[i].Name == node {
 			world.LocalAddresses = append(world.LocalAddresses, s.Nodes[i].Addresses...)

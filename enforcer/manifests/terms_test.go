@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // N5, N10: a policy of every kind that can have names says what holds for what
@@ -29,7 +30,7 @@ func TestTermsOfEveryKind(t *testing.T) {
 				t.Errorf("got problems %v, want none", s.Problems)
 			}
 			found := 0
-			for _, e := range policy.Compile(s.World("n1", Settings{})).Tables.Endpoints {
+			for _, e := range policy.Compile(s.World("n1", settings.Settings{})).Tables.Endpoints {
 				if e.Pod.Namespace != "lab" {
 					continue
 				}

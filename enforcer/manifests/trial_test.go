@@ -7,6 +7,7 @@ import (
 
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // onTrial has a Namespace of each mode and a policy of each kind and mode.
@@ -104,7 +105,7 @@ func TestMode(t *testing.T) {
 			if len(s.Problems) > 0 {
 				t.Errorf("got problems %v, want none", s.Problems)
 			}
-			w := s.World("n1", Settings{Mode: row.flag})
+			w := s.World("n1", settings.Settings{Mode: row.flag})
 			var got strings.Builder
 			for _, p := range w.Policies {
 				if p.Audit {
@@ -124,8 +125,8 @@ func TestMode(t *testing.T) {
 // P23: Worlds of one snapshot share the policies of which they make the same.
 func TestModeSharesPolicies(t *testing.T) {
 	s := mustLoad(t, map[string]string{"a.yaml": onTrial})
-	enforced, tried := s.World("n1", Settings{}), s.World("n1", Settings{Mode: convert.ModeAudit})
-	for _, again := range [][2]*policy.World{{enforced, s.World("n2", Settings{})}, {tried, s.World("n1", Settings{Mode: convert.ModeAudit})}} {
+	enforced, tried := s.World("n1", settings.Settings{}), s.World("n1", settings.Settings{Mode: convert.ModeAudit})
+	for _, again := range [][2]*policy.World{{enforced, s.World("n2", settings.Settings{})}, {tried, s.World("n1", settings.Settings{Mode: convert.ModeAudit})}} {
 		for i, p := range again[0].Policies {
 			if p != again[1].Policies[i] {
 				t.Errorf("%s: got two pointers under one setting, want one", p.Ref)
@@ -166,7 +167,7 @@ spec: {tier: Admin, priority: 1, subject: {namespaces: {}}}
 		"a.yaml:6: " + object + `mode: "dry-run" is not a mode; write audit or enforce; until then the policy is enforced`,
 		"a.yaml:7: " + object + `mood: unknown annotation; a policy may have nameward.io/allow-private, nameward.io/grace, nameward.io/lockdown, nameward.io/min-ttl, nameward.io/mode`,
 	})
-	if s.World("n1", Settings{Mode: convert.ModeAudit}).Policies[0].Audit {
+	if s.World("n1", settings.Settings{Mode: convert.ModeAudit}).Policies[0].Audit {
 		t.Error("the policy is on trial, want it enforced")
 	}
 }

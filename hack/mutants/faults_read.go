@@ -29,5 +29,5 @@ var convertMutants = []mutant{
 	{"a pod is its name", "P21", "enforcer/manifests/pod.go",
 		"if p.UID != \"\" {", "if p.UID == \"never\" {", loadTests},
 	{"the node's own default is overlooked", "P7", "enforcer/manifests/snapshot.go",
-		"settings.Default = verdict", "_ = verdict", loadTests},
+		"all.Default = verdict", "_ = verdict", loadTests},
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/nameward/nameward/enforcer/datapath"
 	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 	"github.com/nameward/nameward/hack/prove/cluster"
 	"github.com/nameward/nameward/hack/prove/kernel"
 )
@@ -41,7 +42,7 @@ func worldOf(t *testing.T, text string) *policy.World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.World(cluster.Here, manifests.Settings{Default: policy.Allow})
+	return s.World(cluster.Here, settings.Settings{Default: policy.Allow})
 }
 
 func podOn(slot int, name, addr string) string {

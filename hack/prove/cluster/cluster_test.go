@@ -15,6 +15,7 @@ import (
 
 	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // The text of a cluster, read as users' text is, is the World that the proofs
@@ -34,7 +35,7 @@ func TestTextIsTheWorld(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
-		got := snapshot.World(Here, manifests.Settings{Default: policy.Deny})
+		got := snapshot.World(Here, settings.Settings{Default: policy.Deny})
 		got.LocalAddresses = append(slices.Clone(got.LocalAddresses), c.Local...)
 		if diff := cmp.Diff(c.World(), got, same...); diff != "" {
 			t.Fatalf("the World of the text differs (-objects +text):\n%s\n%s", diff, text)
