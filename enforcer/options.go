@@ -34,7 +34,7 @@ type options struct {
 
 func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.manifests, "manifests", "", "folder of Kubernetes manifests: pods, namespaces, nodes, services, policies (required)")
-	f.StringArrayVar(&o.dns, "dns", nil, "where CoreDNS serves enforcers, unix:///path or tcp://host:port; every replica behind the host name is dialled (repeatable)")
+	f.StringArrayVar(&o.dns, "dns", nil, "where CoreDNS serves enforcers: unix:///path, tcp://host:port or, in a cluster, service://namespace/name:port; every replica behind a name is dialled (repeatable)")
 	f.StringVar(&o.verdict, "default", "deny", "deny or allow where no policy decides; the manifests' settings override it")
 	f.StringVar(&o.mode, "mode", "enforce", "enforce drops what is denied, audit only reports it; settings and annotations in the manifests override it")
 	f.StringVar(&o.pin, "pin", defaultPin, "directory on a BPF file system for state that outlives the program")

@@ -8,6 +8,7 @@ package dns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -37,6 +38,9 @@ type Config struct {
 	Log     *slog.Logger
 	// Lookup resolves host names; nil means the node's resolver.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Endpoints are the addresses behind a Service of the cluster; required where
+	// a target is one. See Moved.
+	Endpoints func(namespace, service string) ([]netip.Addr, error)
 	// Refresh is how often host names are resolved again, 5 s if zero.
 	Refresh time.Duration
 
@@ -101,7 +105,11 @@ type Client struct {
 	changed  chan struct{} // closed when current is replaced
 	sessions map[*session]struct{}
 	lookups  map[Target]error // last failure of targets that have no session
+	moved    chan struct{}    // closed when endpoints may have changed, and replaced
 }
+
+// errNoCluster is a Service where nobody knows of Services.
+var errNoCluster = errors.New("a service target needs the cluster as source")
 
 var errNoCredentials = errors.New("tcp needs a CA, and a certificate with its key or a token")
 
@@ -110,6 +118,9 @@ func New(cfg Config) (*Client, error) {
 	for _, t := range cfg.Targets {
 		if c := cfg.Credentials; !t.Unix() && (c.CA == "" || c.Cert == "" && c.Token == "") {
 			return nil, errNoCredentials
+		}
+		if t.Service() && cfg.Endpoints == nil {
+			return nil, fmt.Errorf("%s: %w", t, errNoCluster)
 		}
 	}
 	if cfg.Lookup == nil {
@@ -129,6 +140,7 @@ func New(cfg Config) (*Client, error) {
 		changed:  make(chan struct{}),
 		sessions: make(map[*session]struct{}),
 		lookups:  make(map[Target]error),
+		moved:    make(chan struct{}),
 	}, nil
 }
 
@@ -158,6 +170,21 @@ func (c *Client) Subscribe(watches []Watch) {
 	c.current = next
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// Moved says that the endpoints of a Service may have changed. It never blocks.
+func (c *Client) Moved() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.moved)
+	c.moved = make(chan struct{})
+}
+
+// move returns a channel that closes at the next Moved.
+func (c *Client) move() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.moved
 }
 
 // wanted returns what to subscribe to, nil where that is not known yet, and a

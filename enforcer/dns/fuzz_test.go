@@ -59,7 +59,7 @@ func FuzzLearned(f *testing.F) {
 // FuzzParseTarget proves S5: a target that is accepted reads the same again, and
 // is a path or a host with a port.
 func FuzzParseTarget(f *testing.F) {
-	for _, s := range []string{"unix:///run/nameward/dns.sock", "tcp://[2001:db8::1]:9153", "tcp://dns:0", "unix://", "://", ""} {
+	for _, s := range []string{"unix:///run/nameward/dns.sock", "tcp://[2001:db8::1]:9153", "tcp://dns:0", "service://a/b:1", "service://a/b:0", "service://a/b/c:1", "unix://", "://", ""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

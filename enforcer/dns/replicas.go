@@ -24,16 +24,18 @@ func (c *Client) follow(ctx context.Context, t Target) {
 	tick := time.NewTicker(c.cfg.Refresh)
 	defer tick.Stop()
 	for {
+		moved := c.move() // before the look, so that none is missed
 		r.refresh(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-moved:
 		}
 	}
 }
 
-// replicas are the sessions of one host name: one with every address behind
+// replicas are the sessions of one host name or Service: one with every address behind
 // it, because any replica may answer a pod (SEMANTICS N13).
 type replicas struct {
 	client  *Client
@@ -52,7 +54,7 @@ type replica struct {
 // that leaves the Service goes on answering for a while. A failed look-up
 // changes nothing.
 func (r *replicas) refresh(ctx context.Context) {
-	addrs, err := r.client.cfg.Lookup(ctx, r.target.host)
+	addrs, err := r.lookup(ctx)
 	if ctx.Err() != nil {
 		return
 	}
@@ -76,6 +78,13 @@ func (r *replicas) refresh(ctx context.Context) {
 		r.running[addr] = &replica{session: s, end: end}
 		r.all.Go(func() { s.run(sctx) })
 	}
+}
+
+func (r *replicas) lookup(ctx context.Context) ([]netip.Addr, error) {
+	if r.target.Service() {
+		return r.client.cfg.Endpoints(r.target.namespace, r.target.service)
+	}
+	return r.client.cfg.Lookup(ctx, r.target.host)
 }
 
 // oneFamily keeps the IPv4 addresses where there are any: a dual-stack replica

@@ -131,6 +131,41 @@ func TestEveryReplicaBehindANameGetsASession(t *testing.T) {
 	eventually(t, "the lost one is not tried again", func() bool { return len(c.States()) == 1 })
 }
 
+// N13: a Service stands for its endpoints, as soon as the API server tells; its
+// certificate is for the Service's name (N16).
+func TestEveryEndpointOfAServiceGetsASession(t *testing.T) {
+	ca := newAuthority(t)
+	first := listenTCP(t, "127.0.0.1:0", "replica-1", ca.server("dns.kube-system.svc"))
+	_, port, _ := net.SplitHostPort(address(first))
+	second := listenTCP(t, "127.0.0.2:"+port, "replica-2", ca.server("dns.kube-system.svc"))
+	target := must(ParseTarget("service://kube-system/dns:" + port))
+	var known atomic.Pointer[[]netip.Addr]
+	known.Store(&[]netip.Addr{netip.MustParseAddr("127.0.0.1")})
+	cfg := config(target)
+	cfg.Credentials, cfg.Refresh = ca.write(t.TempDir()), time.Hour
+	cfg.Lookup = func(context.Context, string) ([]netip.Addr, error) { panic("nobody asks DNS for a Service") }
+	cfg.Endpoints = func(namespace, service string) ([]netip.Addr, error) {
+		if namespace != "kube-system" || service != "dns" {
+			t.Errorf("got %s/%s, want kube-system/dns", namespace, service)
+		}
+		return *known.Load(), nil
+	}
+	c := start(t, cfg)
+	first.accept(t)
+	known.Store(&[]netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")})
+	c.Moved()
+	second.accept(t)
+	eventually(t, "two sessions", func() bool { return connected(c) == 2 })
+}
+
+func TestServiceWithoutClusterIsRefused(t *testing.T) {
+	cfg := config(must(ParseTarget("service://kube-system/dns:7353")))
+	cfg.Credentials = newAuthority(t).write(t.TempDir())
+	if _, err := New(cfg); !errors.Is(err, errNoCluster) {
+		t.Errorf("got %v, want %v", err, errNoCluster)
+	}
+}
+
 func address(s *server) string { return s.lis.Addr().String() }
 
 func connected(c *Client) (n int) {
