@@ -15,6 +15,8 @@ type view interface {
 	World(node string, base settings.Settings) *policy.World
 	// Settings are those in force on the node.
 	Settings(node string, base settings.Settings) settings.Settings
+	// Local are the pods of that node, which World has as well.
+	Local(node string) []*policy.Pod
 	// Closed are the parts of policies that the source could not understand,
 	// each with the words for it.
 	Closed() iter.Seq2[policy.Problem, string]

@@ -53,6 +53,17 @@ func (s *Snapshot) Place(ref policy.PolicyRef) (file string, line int) {
 // Interface is the pod's host-side interface, or "" where no annotation names it.
 func (s *Snapshot) Interface(uid string) string { return s.Interfaces[uid] }
 
+// Local gives the pods of that node.
+func (s *Snapshot) Local(node string) []*policy.Pod {
+	var local []*policy.Pod
+	for _, p := range s.Pods {
+		if p.Node == node {
+			local = append(local, p)
+		}
+	}
+	return local
+}
+
 // Closed gives each part of a policy that is closed, with the words for it.
 func (s *Snapshot) Closed() iter.Seq2[policy.Problem, string] {
 	return func(yield func(policy.Problem, string) bool) {
