@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/nameward/nameward/enforcer/datapath"
 	"github.com/nameward/nameward/enforcer/grants"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/settings"
@@ -18,7 +19,7 @@ type draft struct {
 
 	compiled *policy.Compiled
 	// interfaces are the pods' host-side interfaces where they are known.
-	interfaces map[policy.EndpointID]string
+	interfaces map[policy.EndpointID]datapath.Interface
 	// pods are the addresses of this node's pods.
 	pods     map[policy.EndpointID][]netip.Addr
 	settings grants.Settings
@@ -30,7 +31,7 @@ type draft struct {
 func newDraft(node string, base settings.Settings, s view, around *surroundings, previous *draft) *draft {
 	d := &draft{
 		view: s, addresses: around.addresses,
-		interfaces: make(map[policy.EndpointID]string),
+		interfaces: make(map[policy.EndpointID]datapath.Interface),
 		pods:       make(map[policy.EndpointID][]netip.Addr),
 	}
 	world := s.World(node, base)
@@ -83,7 +84,7 @@ func (d *draft) place(pod *policy.Pod, name string) {
 	}
 	d.pods[ep] = pod.Addresses
 	if name != "" {
-		d.interfaces[ep] = name
+		d.interfaces[ep] = datapath.Interface{Name: name}
 	}
 }
 

@@ -66,7 +66,7 @@ func TestDraft(t *testing.T) {
 	if len(d.pods) != 2 || !slices.Equal(d.pods[here], []netip.Addr{podAddr}) || d.pods[bare] == nil {
 		t.Errorf("pods: got %v, want the two of this node that have a network of their own", d.pods)
 	}
-	if len(d.interfaces) != 1 || d.interfaces[here] != "pod0" {
+	if len(d.interfaces) != 1 || d.interfaces[here].Name != "pod0" {
 		t.Errorf("interfaces: got %v, want the one that is annotated", d.interfaces)
 	}
 	if got := d.settings; got.MinTTL != time.Second || got.Grace != 2*time.Second {

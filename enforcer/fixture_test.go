@@ -59,7 +59,7 @@ func worldOf(rules ...policy.Rule) *policy.World {
 func draftOf(rules ...policy.Rule) *draft {
 	return &draft{
 		compiled:   policy.Compile(worldOf(rules...)),
-		interfaces: map[policy.EndpointID]string{podID: "pod0"},
+		interfaces: map[policy.EndpointID]datapath.Interface{podID: {Name: "pod0"}},
 		pods:       map[policy.EndpointID][]netip.Addr{podID: {podAddr}},
 		settings:   grants.Settings{MinTTL: 30 * time.Second, Grace: time.Minute},
 	}
@@ -108,7 +108,7 @@ func (m *memory) fails(method string) error {
 	return nil
 }
 
-func (m *memory) Apply(steps []*policy.Tables, _ map[policy.EndpointID]string) error {
+func (m *memory) Apply(steps []*policy.Tables, _ map[policy.EndpointID]datapath.Interface) error {
 	if err := m.fails("apply"); errors.As(err, new(*datapath.UpdateError)) {
 		return err
 	} else if err != nil {

@@ -38,12 +38,12 @@ func BenchmarkLearn(b *testing.B) {
 // idle is a kernel, and a session, that takes everything.
 type idle struct{}
 
-func (idle) Apply([]*policy.Tables, map[policy.EndpointID]string) error { return nil }
-func (idle) Revoke(policy.EndpointID, []netip.Addr) error               { return nil }
-func (idle) Granted() ([]datapath.Granted, error)                       { return nil, nil }
-func (idle) Acknowledge(uint64, time.Duration)                          {}
-func (idle) Connected(policy.EndpointID) ([]datapath.Connected, error)  { return nil, nil }
-func (idle) Classes() (map[policy.EndpointID][]policy.ClassID, error)   { return nil, nil }
+func (idle) Apply([]*policy.Tables, map[policy.EndpointID]datapath.Interface) error { return nil }
+func (idle) Revoke(policy.EndpointID, []netip.Addr) error                           { return nil }
+func (idle) Granted() ([]datapath.Granted, error)                                   { return nil, nil }
+func (idle) Acknowledge(uint64, time.Duration)                                      {}
+func (idle) Connected(policy.EndpointID) ([]datapath.Connected, error)              { return nil, nil }
+func (idle) Classes() (map[policy.EndpointID][]policy.ClassID, error)               { return nil, nil }
 func (idle) Grant(policy.EndpointID, map[policy.RowKey]policy.Precedence, []datapath.Entry) error {
 	return nil
 }

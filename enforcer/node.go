@@ -16,7 +16,7 @@ import (
 
 // kernel is what the node needs of the datapath.
 type kernel interface {
-	Apply(steps []*policy.Tables, interfaces map[policy.EndpointID]string) error
+	Apply(steps []*policy.Tables, interfaces map[policy.EndpointID]datapath.Interface) error
 	Grant(ep policy.EndpointID, rows map[policy.RowKey]policy.Precedence, entries []datapath.Entry) error
 	Revoke(ep policy.EndpointID, addrs []netip.Addr) error
 	Granted() ([]datapath.Granted, error)

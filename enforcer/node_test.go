@@ -191,7 +191,7 @@ func TestRefusedPolicyIsTriedAgain(t *testing.T) {
 func TestPodWithoutItsInterfaceHindersNobody(t *testing.T) {
 	m := newMemory()
 	inBubble(t, m, func(t *testing.T, b *bench) {
-		gone := &datapath.InterfaceError{Pod: podRef, Interface: "pod0", Err: errors.New("no such interface")}
+		gone := &datapath.InterfaceError{Pod: podRef, Interface: datapath.Interface{Name: "pod0"}, Err: errors.New("no such interface")}
 		m.failures["apply"] = []error{errors.Join(gone)}
 		b.update(draftOf(named([]string{"example.com"})))
 		if lacking := missing(b.node, nil); len(lacking) != 0 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nameward/nameward/enforcer/datapath"
 	"github.com/nameward/nameward/enforcer/grants"
 	"github.com/nameward/nameward/enforcer/policy"
 )
@@ -24,7 +25,7 @@ func TestSuccessorLearnsForItself(t *testing.T) {
 		successor := policy.EndpointOf("successor-uid")
 		b.update(&draft{
 			compiled:   policy.Compile(w),
-			interfaces: map[policy.EndpointID]string{successor: "pod0"},
+			interfaces: map[policy.EndpointID]datapath.Interface{successor: {Name: "pod0"}},
 			pods:       map[policy.EndpointID][]netip.Addr{successor: {podAddr}},
 			settings:   grants.Settings{MinTTL: 30 * time.Second, Grace: time.Minute},
 		})

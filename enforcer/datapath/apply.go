@@ -17,7 +17,7 @@ import (
 // what leads elsewhere from where this began. Pods without their interface are
 // reported as *InterfaceError, joined; all else is in force then. A table that
 // refused is an *UpdateError.
-func (d *Datapath) Apply(steps []*policy.Tables, interfaces map[policy.EndpointID]string) error {
+func (d *Datapath) Apply(steps []*policy.Tables, interfaces map[policy.EndpointID]Interface) error {
 	last := steps[len(steps)-1]
 	if d.programs == nil || d.overtakes(last) || !d.fit(steps) {
 		if err := d.renew(last); err != nil {
@@ -85,7 +85,7 @@ func (d *Datapath) renew(t *policy.Tables) error {
 
 // finish follows the tables: pods that came, went or moved, connections judged
 // anew, and rows that nothing leads to any more.
-func (d *Datapath) finish(t *policy.Tables, interfaces map[policy.EndpointID]string) error {
+func (d *Datapath) finish(t *policy.Tables, interfaces map[policy.EndpointID]Interface) error {
 	if err := d.admit(t); err != nil {
 		return err
 	}

@@ -140,16 +140,16 @@ func (d *Datapath) bumpEpoch() error {
 // there. The other pods are.
 type InterfaceError struct {
 	Pod       policy.PodRef
-	Interface string
+	Interface Interface
 	Err       error
 }
 
 func (e *InterfaceError) Error() string {
-	if e.Interface == "" {
+	if e.Interface == (Interface{}) {
 		return fmt.Sprintf("pod %s/%s: host-side interface not known; annotation nameward.io/interface should name it",
 			e.Pod.Namespace, e.Pod.Name)
 	}
-	return fmt.Sprintf("pod %s/%s: host-side interface %q: %v", e.Pod.Namespace, e.Pod.Name, e.Interface, e.Err)
+	return fmt.Sprintf("pod %s/%s: host-side interface %v: %v", e.Pod.Namespace, e.Pod.Name, e.Interface, e.Err)
 }
 
 func (e *InterfaceError) Unwrap() error { return e.Err }

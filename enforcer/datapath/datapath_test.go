@@ -61,13 +61,13 @@ var allow = policy.NewPrecedence(1, policy.ActionAccept)
 type fixture struct {
 	*scene
 	client, server *scenePod
-	interfaces     map[policy.EndpointID]string
+	interfaces     map[policy.EndpointID]Interface
 }
 
 func newFixture(t testing.TB) *fixture {
 	s := newScene(t)
 	f := &fixture{scene: s, client: s.pod("client", 1), server: s.pod("server", 2)}
-	f.interfaces = map[policy.EndpointID]string{f.client.id: f.client.iface}
+	f.interfaces = map[policy.EndpointID]Interface{f.client.id: {Name: f.client.iface}}
 	f.serve(f.server, 80)
 	f.serve(f.server, 81)
 	return f

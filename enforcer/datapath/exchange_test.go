@@ -20,16 +20,16 @@ func TestExchange(t *testing.T) {
 		both.Endpoints[other] = e
 		e.Stance = policy.Stance{Default: policy.Allow}
 		both.Endpoints[f.client.id] = e
-		f.interfaces = map[policy.EndpointID]string{f.client.id: f.client.iface, other: f.server.iface}
+		f.interfaces = map[policy.EndpointID]Interface{f.client.id: {Name: f.client.iface}, other: {Name: f.server.iface}}
 		f.apply(d, both)
 		f.connects(true)
-		f.interfaces = map[policy.EndpointID]string{other: f.client.iface, f.client.id: f.server.iface}
+		f.interfaces = map[policy.EndpointID]Interface{other: {Name: f.client.iface}, f.client.id: {Name: f.server.iface}}
 		f.apply(d, both)
 		f.connects(false)
 
 		// The pod that had the interface before is no more.
 		alone := tables(&scenePod{id: other}, nil)
-		f.interfaces = map[policy.EndpointID]string{other: f.client.iface}
+		f.interfaces = map[policy.EndpointID]Interface{other: {Name: f.client.iface}}
 		f.apply(d, alone)
 		f.connects(false)
 		must(t, d.Close())

@@ -26,10 +26,10 @@ func TestInterfaces(t *testing.T) {
 	lost := policy.EndpointOf("lost")
 	both.Endpoints[lost] = policy.Endpoint{Pod: policy.PodRef{Namespace: "app", Name: "lost"}}
 	interfaces := maps.Clone(f.interfaces)
-	interfaces[lost] = "veth-lost"
+	interfaces[lost] = Interface{Name: "veth-lost"}
 	err := d.Apply([]*policy.Tables{both}, interfaces)
 	var missing *InterfaceError
-	if !errors.As(err, &missing) || missing.Pod.Name != "lost" || missing.Interface != "veth-lost" {
+	if !errors.As(err, &missing) || missing.Pod.Name != "lost" || missing.Interface.Name != "veth-lost" {
 		t.Fatalf("got %v, want an InterfaceError for pod lost", err)
 	}
 	f.connects(false)

@@ -3,12 +3,30 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/nameward/nameward/enforcer/policy"
 )
 
+// Interface is a host-side interface of a pod, in the network namespace of this
+// process.
+type Interface struct {
+	// Name is for people, and finds the interface where Index is 0.
+	Name string
+	// Index is what is attached to: an interface that has it under another
+	// name was renamed. 0: whichever interface has the name.
+	Index int
+}
+
+func (i Interface) String() string {
+	if i.Index == 0 {
+		return strconv.Quote(i.Name)
+	}
+	return fmt.Sprintf("%q (index %d)", i.Name, i.Index)
+}
+
 // attach sees to it that each pod's interface runs the current programs.
-func (d *Datapath) attach(t *policy.Tables, interfaces map[policy.EndpointID]string) (missing []error, err error) {
+func (d *Datapath) attach(t *policy.Tables, interfaces map[policy.EndpointID]Interface) (missing []error, err error) {
 	links, err := openLinks()
 	if err != nil {
 		return nil, err
@@ -16,7 +34,7 @@ func (d *Datapath) attach(t *policy.Tables, interfaces map[policy.EndpointID]str
 	defer links.close()
 	for id := range t.Endpoints {
 		p := d.pods[id]
-		ifindex, err := links.index(interfaces[id])
+		ifindex, err := links.find(interfaces[id])
 		if err != nil {
 			missing = append(missing, &InterfaceError{p.ref, interfaces[id], err})
 			continue

@@ -9,6 +9,14 @@ import (
 
 var errNoInterface = errors.New("no such interface on this node")
 
+// MovedError is an interface that is not the one that was meant: its name has
+// gone to another.
+type MovedError struct{ Index, Now int }
+
+func (e *MovedError) Error() string {
+	return fmt.Sprintf("the name is that of interface %d now, not of %d", e.Now, e.Index)
+}
+
 // links answers which index an interface has (netdevice(7)). Package net would
 // read the whole list of interfaces for each name.
 type links struct{ socket int }
@@ -22,6 +30,34 @@ func openLinks() (links, error) {
 }
 
 func (l links) close() { unix.Close(l.socket) }
+
+// find gives the index of the interface that is meant. Returns errNoInterface, or
+// a *MovedError where another interface has the name now.
+func (l links) find(i Interface) (int, error) {
+	now, err := l.index(i.Name)
+	switch {
+	case i.Index == 0:
+		return now, err
+	case err == nil && now == i.Index:
+		return now, nil
+	case err == nil:
+		return 0, &MovedError{i.Index, now}
+	case l.exists(i.Index): // under another name
+		return i.Index, nil
+	}
+	return 0, errNoInterface
+}
+
+// exists asks by SIOCGIFNAME, whose request has the index where package unix
+// has an integer.
+func (l links) exists(index int) bool {
+	request, err := unix.NewIfreq("")
+	if err != nil {
+		return false
+	}
+	request.SetUint32(uint32(index))
+	return unix.IoctlIfreq(l.socket, unix.SIOCGIFNAME, request) == nil
+}
 
 // index returns errNoInterface also for a name that no interface can have.
 func (l links) index(name string) (int, error) {

@@ -161,7 +161,7 @@ func (c *cable) police(w *policy.World) *Datapath {
 	d, err := Open(Config{})
 	must(c.t, err)
 	c.t.Cleanup(func() { d.Close() })
-	on := map[policy.EndpointID]string{c.pod.id: cableInterface}
+	on := map[policy.EndpointID]Interface{c.pod.id: {Name: cableInterface}}
 	must(c.t, d.Apply([]*policy.Tables{policy.Compile(w).Tables}, on))
 	return d
 }

@@ -104,7 +104,7 @@ func (b *bench) open() (err error) {
 	if b.d, err = Open(Config{}); err != nil {
 		return err
 	}
-	on := map[policy.EndpointID]string{b.id(): "lo"}
+	on := map[policy.EndpointID]Interface{b.id(): {Name: "lo"}}
 	return b.d.Apply([]*policy.Tables{policy.Compile(b.world).Tables}, on)
 }
 

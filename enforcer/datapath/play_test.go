@@ -87,7 +87,7 @@ func to(cidr string, ports ...uint16) policy.Rule {
 func TestBothSidesAreAsked(t *testing.T) {
 	hooks(t, func(t *testing.T, hook Hook) {
 		p := newPlay(t, hook, false)
-		p.interfaces[p.server.id] = p.server.iface
+		p.interfaces[p.server.id] = Interface{Name: p.server.iface}
 		both := []*scenePod{p.client, p.server}
 		out, in := isolating(policy.Egress, to("10.1.0.2/32", 80)), isolating(policy.Ingress, to("10.1.0.1/32", 80))
 		noWayOut, noWayIn := isolating(policy.Egress, to("10.1.0.3/32")), isolating(policy.Ingress, to("10.1.0.3/32"))

@@ -28,7 +28,7 @@ func useAddressAgain(t *testing.T, hook Hook, pinned bool) {
 	named := policy.Rule{Action: policy.ActionAccept, AllPorts: true, Peers: []policy.Peerage{{Name: "example.com"}}}
 	as := func(uid string) {
 		p.client = &scenePod{ns: first.ns, iface: first.iface, addr: first.addr, id: policy.EndpointOf(uid)}
-		p.interfaces = map[policy.EndpointID]string{p.client.id: p.client.iface}
+		p.interfaces = map[policy.EndpointID]Interface{p.client.id: {Name: p.client.iface}}
 		w := world([]*scenePod{p.client}, isolating(policy.Egress, named, to("10.1.0.2/32", 81)))
 		w.Pods[0].Ref.UID = uid
 		p.turn(w)

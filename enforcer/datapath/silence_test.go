@@ -48,7 +48,7 @@ func TestDropsAreSilent(t *testing.T) {
 	hooks(t, func(t *testing.T, hook Hook) {
 		const closed = 4242 // nobody serves it
 		p := newPlay(t, hook, false)
-		p.interfaces[p.server.id] = p.server.iface
+		p.interfaces[p.server.id] = Interface{Name: p.server.iface}
 		both := []*scenePod{p.client, p.server}
 		kinds := map[string]int{"TCP": unix.SOCK_STREAM, "UDP": unix.SOCK_DGRAM}
 

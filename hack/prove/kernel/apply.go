@@ -15,10 +15,10 @@ import (
 // Apply brings the compiled World into the kernel. On error it can be called
 // again with the same.
 func (n *Node) Apply(w *policy.World, compiled *policy.Compiled) error {
-	interfaces := make(map[policy.EndpointID]string)
+	interfaces := make(map[policy.EndpointID]datapath.Interface)
 	for _, p := range w.Pods {
 		if cluster.Policed(w, p) {
-			interfaces[policy.EndpointOf(p.Ref.UID)] = p.Interface
+			interfaces[policy.EndpointOf(p.Ref.UID)] = datapath.Interface{Name: p.Interface}
 		}
 	}
 	// What is tried again is the same update, as in the enforcer.
