@@ -82,7 +82,8 @@ func (n *node) attempt() {
 	n.trouble.Store(nil)
 	n.applied.Store(u.draft.compiled)
 	n.meters.applied(u.draft, len(absent))
-	n.tell(absent)
+	n.tell(absent, u.draft)
+	n.attached.replace(u.draft.policed(absent))
 	n.log.Info("policy is in force", "pods", len(u.draft.pods)-len(absent),
 		"lists", len(u.draft.compiled.Tables.Lists), "took", n.clock()-began)
 	n.follow(u.draft, found)
@@ -91,14 +92,14 @@ func (n *node) attempt() {
 // split tells pods whose interface is not there, which is reported and hinders
 // nothing else, from what keeps the policy out of the kernel. When the
 // interface appears, the compiler comes with a new update.
-func split(err error) (absent []string, rest error) {
+func split(err error) (absent []*datapath.InterfaceError, rest error) {
 	if err == nil {
 		return nil, nil
 	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		if one := new(datapath.InterfaceError); errors.As(err, &one) {
-			return []string{one.Error()}, nil
+			return []*datapath.InterfaceError{one}, nil
 		}
 		return nil, err
 	}
@@ -114,13 +115,20 @@ func split(err error) (absent []string, rest error) {
 }
 
 // tell logs which pods are not policed and were not told of before.
-func (n *node) tell(absent []string) {
+func (n *node) tell(absent []*datapath.InterfaceError, d *draft) {
+	told := make(map[policy.EndpointID]unpoliced)
 	for _, a := range absent {
-		if !slices.Contains(n.absent, a) {
-			n.log.Error("pod is not policed", "reason", a)
+		ep := policy.EndpointOf(a.Pod.UID)
+		u := unpoliced{a.Pod, a.Error()}
+		if why := d.why[ep]; why != "" {
+			u.reason = why
 		}
+		if n.absent[ep] != u {
+			n.log.Error("pod is not policed", "pod", a.Pod.Namespace+"/"+a.Pod.Name, "reason", u.reason)
+		}
+		told[ep] = u
 	}
-	n.absent = absent
+	n.absent = told
 }
 
 // follow brings the Book, the grants and the watches to the policy in force.

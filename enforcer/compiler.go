@@ -19,19 +19,18 @@ type compiler struct {
 	log  *slog.Logger
 
 	mu      sync.Mutex
-	view    view
-	around  *surroundings
-	changed chan struct{} // signals a change of the two; capacity 1
+	known   knowledge
+	changed chan struct{} // signals a change of it; capacity 1
 }
 
 func newCompiler(name string, base settings.Settings, n *node, log *slog.Logger) *compiler {
-	return &compiler{name: name, base: base, node: n, log: log, changed: make(chan struct{}, 1)}
+	return &compiler{name: name, base: base, node: n, log: log, known: knowledge{found: new(locations)}, changed: make(chan struct{}, 1)}
 }
 
 // setView replaces what is known of the cluster.
 func (c *compiler) setView(v view) {
 	c.mu.Lock()
-	c.view = v
+	c.known.view = v
 	c.mu.Unlock()
 	c.signal()
 }
@@ -39,7 +38,15 @@ func (c *compiler) setView(v view) {
 // setSurroundings replaces the surroundings.
 func (c *compiler) setSurroundings(s *surroundings) {
 	c.mu.Lock()
-	c.around = s
+	c.known.around = s
+	c.mu.Unlock()
+	c.signal()
+}
+
+// setLocations replaces where this node's pods are.
+func (c *compiler) setLocations(l *locations) {
+	c.mu.Lock()
+	c.known.found = l
 	c.mu.Unlock()
 	c.signal()
 }
@@ -62,12 +69,12 @@ func (c *compiler) run(ctx context.Context) {
 		case <-c.node.stale:
 		}
 		c.mu.Lock()
-		seen, around := c.view, c.around
+		known := c.known
 		c.mu.Unlock()
-		if seen == nil || around == nil {
+		if known.view == nil || known.around == nil {
 			continue
 		}
-		d := newDraft(c.name, c.base, seen, around, last)
+		d := newDraft(c.name, c.base, known, last)
 		c.tell(d, last)
 		last = d
 		if !c.deliver(ctx, d) {
@@ -121,8 +128,8 @@ func (c *compiler) tell(d, last *draft) {
 func (c *compiler) localAddresses() []netip.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.around == nil {
+	if c.known.around == nil {
 		return nil
 	}
-	return c.around.addresses
+	return c.known.around.addresses
 }

@@ -16,41 +16,63 @@ type draft struct {
 	// What it was compiled from; the source's settings included.
 	view      view
 	addresses []netip.Addr
+	early     early
 
 	compiled *policy.Compiled
 	// interfaces are the pods' host-side interfaces where they are known.
 	interfaces map[policy.EndpointID]datapath.Interface
 	// pods are the addresses of this node's pods.
-	pods     map[policy.EndpointID][]netip.Addr
+	pods map[policy.EndpointID][]netip.Addr
+	// why is what was tried to find the interfaces that are missing.
+	why      map[policy.EndpointID]string
 	settings grants.Settings
+	posture  settings.Posture
 	problems []string
+}
+
+// knowledge is everything that is known of the cluster and the node. Its parts
+// are immutable.
+type knowledge struct {
+	view   view
+	around *surroundings
+	found  *locations
 }
 
 // newDraft works out a draft. What it has in common with previous, which may be
 // nil, is not worked out again.
-func newDraft(node string, base settings.Settings, s view, around *surroundings, previous *draft) *draft {
+func newDraft(node string, base settings.Settings, k knowledge, previous *draft) *draft {
+	s := k.view
+	local := s.Local(node)
+	var before early
+	if previous != nil {
+		before = previous.early
+	}
 	d := &draft{
-		view: s, addresses: around.addresses,
+		view: s, addresses: k.around.addresses, early: addressed(local, k.found, before),
 		interfaces: make(map[policy.EndpointID]datapath.Interface),
 		pods:       make(map[policy.EndpointID][]netip.Addr),
+		why:        make(map[policy.EndpointID]string),
 	}
 	world := s.World(node, base)
-	world.LocalAddresses = merge(world.LocalAddresses, around.addresses)
+	world.LocalAddresses = merge(world.LocalAddresses, d.addresses)
+	world.Pods = d.early.in(world.Pods)
 	switch {
 	case previous == nil:
 		d.compiled = policy.Compile(world)
-	case previous.view == s && slices.Equal(previous.addresses, d.addresses):
+	case previous.view == s && slices.Equal(previous.addresses, d.addresses) && previous.early.equal(d.early):
 		d.compiled = previous.compiled
 	default:
 		d.compiled = previous.compiled.Next(world)
 	}
 	d.problems = problems(s, d.compiled)
-	for i := range world.Pods {
-		if pod := world.Pods[i]; pod.Node == node {
-			d.place(pod, s.Interface(pod.Ref.UID))
+	for _, pod := range local {
+		if known, ok := d.early[pod.Ref.UID]; ok {
+			pod = known.known
 		}
+		d.place(pod, s.Interface(pod.Ref.UID), k.found)
 	}
-	d.settings = bookSettings(s.Settings(node, base), world)
+	set := s.Settings(node, base)
+	d.settings, d.posture = bookSettings(set, world), set.StartPosture
 	return d
 }
 
@@ -76,8 +98,9 @@ func problems(s view, compiled *policy.Compiled) []string {
 	return all
 }
 
-// place notes where a pod of this node is.
-func (d *draft) place(pod *policy.Pod, name string) {
+// place notes where a pod of this node is. What the source names counts more than
+// what was found: somebody has said so.
+func (d *draft) place(pod *policy.Pod, name string, found *locations) {
 	ep := policy.EndpointOf(pod.Ref.UID)
 	if _, policed := d.compiled.Tables.Endpoints[ep]; !policed {
 		return
@@ -85,6 +108,10 @@ func (d *draft) place(pod *policy.Pod, name string) {
 	d.pods[ep] = pod.Addresses
 	if name != "" {
 		d.interfaces[ep] = datapath.Interface{Name: name}
+	} else if at, ok := found.interfaces[pod.Ref.UID]; ok {
+		d.interfaces[ep] = at
+	} else if why := found.why[pod.Ref.UID]; why != "" {
+		d.why[ep] = why
 	}
 }
 

@@ -60,8 +60,8 @@ func snapshotOf(tb testing.TB, text string) *manifests.Snapshot {
 func TestDraft(t *testing.T) {
 	base := settings.Settings{Default: policy.Deny, MinTTL: time.Second, Grace: 2 * time.Second}
 	around := &surroundings{addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}}
-	snapshot := snapshotOf(t, draftManifest)
-	d := newDraft("node-1", base, snapshot, around, nil)
+	known := knowledge{snapshotOf(t, draftManifest), around, new(locations)}
+	d := newDraft("node-1", base, known, nil)
 	here, bare := policy.EndpointOf("here"), policy.EndpointOf("bare")
 	if len(d.pods) != 2 || !slices.Equal(d.pods[here], []netip.Addr{podAddr}) || d.pods[bare] == nil {
 		t.Errorf("pods: got %v, want the two of this node that have a network of their own", d.pods)
@@ -93,7 +93,7 @@ func TestDraft(t *testing.T) {
 			}
 		})
 	}
-	if again := newDraft("node-1", base, snapshot, around, d); again.compiled != d.compiled {
+	if again := newDraft("node-1", base, known, d); again.compiled != d.compiled {
 		t.Error("the same World was compiled again")
 	}
 }

@@ -47,14 +47,16 @@ type node struct {
 	// trouble is why the newest policy is not in the kernel; nil if it is.
 	trouble atomic.Pointer[error]
 
+	attached *attached
+
 	retry *time.Timer
 	wake  *time.Timer
 
 	turn     sync.Mutex // guards the rest
 	book     *grants.Book
 	classes  nameClasses
-	current  *draft   // of applied
-	absent   []string // pods without their interface, as told last
+	current  *draft                          // of applied
+	absent   map[policy.EndpointID]unpoliced // as told last
 	pending  *update
 	attempts int // of pending
 	pods     map[netip.Addr]policy.EndpointID
@@ -62,6 +64,12 @@ type node struct {
 	lateness int              // attempts since there are debts
 	answer   []grants.Address // scratch of learn
 	entries  []datapath.Entry // scratch of grant
+}
+
+// unpoliced is a pod of this node without its interface.
+type unpoliced struct {
+	pod    policy.PodRef
+	reason string
 }
 
 // question asks why an address is not granted.
@@ -83,6 +91,7 @@ func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) 
 		questions: make(chan question),
 		uses:      make(chan chan []nameUse),
 		stale:     make(chan struct{}, 1),
+		attached:  newAttached(),
 		retry:     time.NewTimer(0),
 		wake:      time.NewTimer(0),
 		book:      grants.NewBook(grants.Settings{}),

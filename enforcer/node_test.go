@@ -197,8 +197,8 @@ func TestPodWithoutItsInterfaceHindersNobody(t *testing.T) {
 		if lacking := missing(b.node, nil); len(lacking) != 0 {
 			t.Errorf("readiness: got %q, want nothing missing", lacking)
 		}
-		if got := b.node.absent; len(got) != 1 || !strings.Contains(got[0], "pod0") {
-			t.Errorf("absent: got %q, want the interface's name", got)
+		if got := b.node.absent; len(got) != 1 || !strings.Contains(got[podID].reason, "pod0") {
+			t.Errorf("absent: got %v, want the interface's name", got)
 		}
 	})
 }

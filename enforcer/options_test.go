@@ -52,7 +52,7 @@ func TestCommandLineMistakes(t *testing.T) {
 		{"a manifest with a fault", "--node n --manifests " + bad, "pod.yaml:3"},
 		{"a default nobody knows", "--manifests DIR --default maybe", `--default: "maybe": want deny or allow`},
 		{"a mode nobody knows", "--manifests DIR --mode dry-run", `--mode: "dry-run" is not a mode; write audit or enforce`},
-		{"a DNS target without scheme", "--manifests DIR --dns dns:53", "--dns: \"dns:53\": want unix:///path or tcp://host:port"},
+		{"a DNS target without scheme", "--manifests DIR --dns dns:53", "--dns: \"dns:53\": want unix:///path, tcp://host:port or service://namespace/name:port"},
 		{"a DNS target twice", "--manifests DIR --dns unix:///a --dns unix:///a", "given twice"},
 		{"tcp without certificates", "--manifests DIR --dns tcp://dns:53", "--tls-cert: required by --dns tcp://dns:53"},
 		{"a certificate that is not there", "--manifests DIR --tls-cert /none --tls-key FILE --tls-ca FILE", "--tls-cert: open /none"},
