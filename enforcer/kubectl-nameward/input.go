@@ -13,6 +13,7 @@ import (
 	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
+	"github.com/nameward/nameward/enforcer/policy/decode"
 	"github.com/nameward/nameward/enforcer/settings"
 )
 
@@ -107,4 +108,4 @@ func checkNode(name string, known []policy.Node) error {
 }
 
 // suggest says which of the known words is right.
-func suggest(known []string, written string) string { return manifests.Suggest(known, written) }
+func suggest(known []string, written string) string { return decode.Suggest(known, written) }

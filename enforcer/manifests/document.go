@@ -9,13 +9,15 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/nameward/nameward/enforcer/policy/decode"
 )
 
 // object is one API object of a file, not yet decoded.
 type object struct {
-	file             string
-	node             *yaml.Node
-	apiVersion, kind string
+	decode.Kind
+	file string
+	node *yaml.Node
 }
 
 func (o *object) place() place { return place{o.file, o.node.Line} }
@@ -23,6 +25,16 @@ func (o *object) place() place { return place{o.file, o.node.Line} }
 // fault is an Error about a field of o.
 func (o *object) fault(field, reason string, args ...any) *Error {
 	return &Error{File: o.file, Line: lineOf(o.node, field), Field: field, Reason: fmt.Sprintf(reason, args...)}
+}
+
+// tree gives what is written, without types. Keys that are there twice are
+// found here.
+func (o *object) tree() (any, error) {
+	var value any
+	if err := o.node.Decode(&value); err != nil {
+		return nil, syntaxError(o.file, o.node.Line, err)
+	}
+	return value, nil
 }
 
 // objects gives what is in one file, items of lists one by one.
@@ -112,8 +124,8 @@ func expand(file string, root *yaml.Node) ([]object, error) {
 			return nil, o.fault(field, "an object needs its %s", field)
 		}
 	}
-	o.apiVersion, o.kind = child(root, "apiVersion").Value, child(root, "kind").Value
-	if o.apiVersion != "v1" || o.kind != "List" {
+	o.Kind = decode.Kind{APIVersion: child(root, "apiVersion").Value, Kind: child(root, "kind").Value}
+	if o.Kind != (decode.Kind{APIVersion: "v1", Kind: "List"}) {
 		return []object{o}, nil
 	}
 	return o.items()

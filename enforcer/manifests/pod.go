@@ -61,7 +61,7 @@ func podUID(file string, p *corev1.Pod) string {
 func (r *reading) annotations(o *object, all map[string]string, known string) {
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		if strings.HasPrefix(key, convert.AnnotationPrefix) && key != known {
-			r.fault(o.fault("metadata.annotations."+key, "unknown annotation; a %s may have %s", o.kind, known))
+			r.fault(o.fault("metadata.annotations."+key, "unknown annotation; a %s may have %s", o.Kind.Kind, known))
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/aws"
 	"github.com/nameward/nameward/enforcer/policy/convert"
+	"github.com/nameward/nameward/enforcer/policy/decode"
 )
 
 // reading is a snapshot in the making.
@@ -55,7 +56,7 @@ func (r *reading) fault(err error) { r.faults = append(r.faults, err) }
 
 // object takes in one object of the file of that name.
 func (r *reading) object(name string, o *object) {
-	switch o.apiVersion + " " + o.kind {
+	switch o.APIVersion + " " + o.Kind.Kind {
 	case "v1 Pod":
 		r.pod(name, o)
 	case "v1 Namespace":
@@ -84,7 +85,7 @@ func (r *reading) object(name string, o *object) {
 // unknownKind is an error, since ignoring a policy would open what it closes.
 func unknownKind(o *object) error {
 	right := "move it to another folder"
-	switch o.kind {
+	switch o.Kind.Kind {
 	case "Pod", "Namespace", "Node", "Service", "ConfigMap":
 		right = "write v1"
 	case "EndpointSlice":
@@ -100,14 +101,20 @@ func unknownKind(o *object) error {
 	case "AdminNetworkPolicy", "BaselineAdminNetworkPolicy":
 		right = "write it as a ClusterNetworkPolicy of policy.networking.k8s.io/v1alpha2"
 	}
-	return o.fault("kind", "%s of %s is not read; %s", o.kind, o.apiVersion, right)
+	return o.fault("kind", "%s of %s is not read; %s", o.Kind.Kind, o.APIVersion, right)
 }
 
 // readPolicy converts one policy and keeps what is wrong with it.
 func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.Policy, []policy.Problem), meta func(*T) *metav1.ObjectMeta, namespaced bool) {
-	source, unclear, err := decodePolicy[T](o)
+	tree, err := o.tree()
 	if err != nil {
 		r.fault(err)
+		return
+	}
+	unprioritised := decode.Unprioritised(o.Kind, tree)
+	source, unclear, faults := decode.Policy[T](o.Kind, tree)
+	if len(faults) > 0 {
+		r.faultsOf(o, faults)
 		return
 	}
 	if !r.claim(o, meta(source), namespaced) {
@@ -117,25 +124,14 @@ func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.P
 	mode, more := convert.Annotations(meta(source), &converted)
 	r.snapshot.Policies = append(r.snapshot.Policies, &converted)
 	r.trial.policies = append(r.trial.policies, mode)
-	problems = append(append(problems, more...), unprioritised(o, converted.Ref)...)
+	problems = append(problems, more...)
+	for _, f := range unprioritised {
+		problems = append(problems, policy.Problem{Policy: converted.Ref, Field: f.Field, Reason: f.Reason})
+	}
 	for _, p := range problems {
 		r.snapshot.Problems = append(r.snapshot.Problems, Problem{Problem: p, File: o.file, Line: lineOf(o.node, p.Field)})
 	}
 	r.snapshot.policiesAt[converted.Ref] = o.place()
-}
-
-// unprioritised tells of a cluster policy without the priority that its schema
-// demands: nothing but the schema keeps it apart from 0, which goes first.
-func unprioritised(o *object, ref policy.PolicyRef) []policy.Problem {
-	var written struct {
-		Spec struct {
-			Priority any `yaml:"priority"`
-		} `yaml:"spec"`
-	}
-	if ref.Kind != aws.ClusterNetworkPolicyKind || o.node.Decode(&written) != nil || written.Spec.Priority != nil {
-		return nil
-	}
-	return []policy.Problem{{Policy: ref, Field: "spec.priority", Reason: "no priority, so it is 0 and goes first; write 0 to 1000"}}
 }
 
 // metaOf gives the metadata of any kind.
@@ -145,9 +141,14 @@ func metaOf[T any](o *T) *metav1.ObjectMeta {
 
 // decodeOrFault decodes and notes what is wrong.
 func decodeOrFault[T any](r *reading, o *object, namespaced bool) (*T, bool) {
-	value, err := decode[T](o)
+	tree, err := o.tree()
 	if err != nil {
 		r.fault(err)
+		return nil, false
+	}
+	value, faults := decode.Object[T](o.Kind, tree)
+	if len(faults) > 0 {
+		r.faultsOf(o, faults)
 		return nil, false
 	}
 	return value, r.claim(o, metaOf(value), namespaced)
@@ -161,7 +162,7 @@ func (r *reading) claim(o *object, meta *metav1.ObjectMeta, namespaced bool) boo
 		r.fault(o.fault("metadata.name", "an object needs a name"))
 		return false
 	case !namespaced && meta.Namespace != "":
-		r.fault(o.fault("metadata.namespace", "a %s is in no namespace; remove the field", o.kind))
+		r.fault(o.fault("metadata.namespace", "a %s is in no namespace; remove the field", o.Kind.Kind))
 		return false
 	case namespaced && meta.Namespace == "":
 		meta.Namespace = metav1.NamespaceDefault
@@ -174,7 +175,7 @@ func (r *reading) claim(o *object, meta *metav1.ObjectMeta, namespaced bool) boo
 		r.fault(o.fault("metadata.namespace", "%s", faults[0]))
 		return false
 	}
-	id := identity{o.apiVersion, o.kind, meta.Namespace, meta.Name}
+	id := identity{o.APIVersion, o.Kind.Kind, meta.Namespace, meta.Name}
 	if first, taken := r.seen[id]; taken {
 		r.fault(o.fault("metadata.name", "%s is at %s as well; keep one of them", describe(id), first))
 		return false

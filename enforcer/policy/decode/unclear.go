@@ -1,7 +1,6 @@
-package manifests
+package decode
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nameward/nameward/enforcer/policy/aws"
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
 var (
@@ -31,17 +31,17 @@ var needed = map[string][]string{
 // decoder, an item that is null or a selector that is missing is an empty one,
 // which opens a rule to everybody, where an API server refuses the object.
 type unclear struct {
-	o *object
+	kind Kind
 	// paths close the rules they are in (P15).
 	paths []string
 	// faults are about whom the policy selects, so about all of it.
-	faults []error
+	faults []convert.Fault
 }
 
 // findUnclear looks at the tree of a policy, in which it replaces ports beyond
 // 32 bits, which no decoder takes.
-func findUnclear(o *object, tree any) *unclear {
-	u := &unclear{o: o}
+func findUnclear(kind Kind, tree any) *unclear {
+	u := &unclear{kind: kind}
 	root, _ := tree.(map[string]any)
 	spec, written := root["spec"].(map[string]any)
 	if !written {
@@ -53,14 +53,14 @@ func findUnclear(o *object, tree any) *unclear {
 }
 
 func (u *unclear) fault(field, reason string, args ...any) {
-	u.faults = append(u.faults, u.o.fault(field, reason, args...))
+	u.faults = append(u.faults, fault(field, reason, args...)...)
 }
 
-func (u *unclear) cluster() bool { return u.o.kind == aws.ClusterNetworkPolicyKind }
+func (u *unclear) cluster() bool { return u.kind.Kind == aws.ClusterNetworkPolicyKind }
 
 // custom says whether the kind has a schema. The built-in NetworkPolicy has
 // none: a server takes what is missing or null in its podSelector for empty.
-func (u *unclear) custom() bool { return u.o.kind != "NetworkPolicy" }
+func (u *unclear) custom() bool { return u.kind.Kind != "NetworkPolicy" }
 
 // subject leaves an empty subject of a cluster policy to package convert, which
 // closes it and tells.
@@ -107,7 +107,7 @@ func (u *unclear) selectors(path string, fields map[string]any) {
 	if !u.cluster() || !strings.HasSuffix(path, ".pods") {
 		return
 	}
-	for _, selector := range needed[u.o.apiVersion] {
+	for _, selector := range needed[u.kind.APIVersion] {
 		at := path + "." + selector
 		switch {
 		case fields[selector] != nil:
@@ -119,7 +119,18 @@ func (u *unclear) selectors(path string, fields map[string]any) {
 	}
 }
 
-// tooLarge says whether a YAML value is a whole number beyond 32 bits.
+// Unprioritised tells of a cluster policy without the priority that its schema
+// demands: nothing but the schema keeps it apart from 0, which goes first.
+func Unprioritised(kind Kind, tree any) []convert.Fault {
+	root, _ := tree.(map[string]any)
+	spec, _ := root["spec"].(map[string]any)
+	if kind.Kind != aws.ClusterNetworkPolicyKind || spec["priority"] != nil {
+		return nil
+	}
+	return fault("spec.priority", "no priority, so it is 0 and goes first; write 0 to 1000")
+}
+
+// tooLarge says whether a value is a whole number beyond 32 bits.
 func tooLarge(value any) bool {
 	switch number := value.(type) {
 	case int:
@@ -131,5 +142,3 @@ func tooLarge(value any) bool {
 	}
 	return false
 }
-
-func (u *unclear) err() error { return errors.Join(u.faults...) }

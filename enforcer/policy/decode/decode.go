@@ -1,4 +1,9 @@
-package manifests
+// Package decode reads policies, and other objects, from trees of maps, lists
+// and values, as a file of YAML or a server's JSON gives them. It finds what a
+// Go type cannot tell of such a tree: fields that it does not have, items that
+// are null, selectors that are missing (P15). It must not know where trees come
+// from, nor what becomes of what it finds.
+package decode
 
 import (
 	"bytes"
@@ -14,67 +19,70 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/intstr"
 	strictjson "sigs.k8s.io/json"
+
+	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
+// Kind is what an object says it is.
+type Kind struct{ APIVersion, Kind string }
+
 // matcher is where a newer API may say more than this version understands.
-// Such a field closes its rule (P15) instead of spoiling the file.
+// Such a field closes its rule (P15) instead of spoiling the object.
 var matcher = regexp.MustCompile(`^spec\.(ingress|egress)\[\d+\]\.(from|to|ports|protocols)\[\d+\]\.`)
 
 // most unknown fields that the decoder lists; with more it would be unknown
 // which peers have one.
 const manyUnknown = 100
 
-// decodePolicy reads o as a T. It gives the paths of what is not clear in its
-// rules, unknown fields of peers and ports among it; all else is an error.
-func decodePolicy[T any](o *object) (*T, []string, error) {
-	tree, err := o.tree()
-	if err != nil {
-		return nil, nil, err
+// Policy reads the tree of a policy as a T. It gives the paths of what is not
+// clear in its rules, unknown fields of peers and ports among it; see
+// convert.NetworkPolicy. All else is a fault, and with faults the value is not
+// to be used. In the tree it replaces ports that no type can hold.
+func Policy[T any](kind Kind, tree any) (value *T, unclear []string, faults []convert.Fault) {
+	found := findUnclear(kind, tree)
+	value, unknown, faults := decodeTree[T](kind, tree, true)
+	if len(faults) == 0 {
+		faults = found.faults
 	}
-	found := findUnclear(o, tree)
-	value, unknown, err := decodeTree[T](o, tree, true)
-	if err == nil {
-		err = found.err()
-	}
-	return value, append(unknown, found.paths...), err
+	return value, append(unknown, found.paths...), faults
 }
 
-// decode reads o as a T. Unknown fields are errors.
-func decode[T any](o *object) (*T, error) {
-	tree, err := o.tree()
-	if err != nil {
-		return nil, err
-	}
-	value, _, err := decodeTree[T](o, tree, false)
-	return value, err
+// Object reads a tree as a T. Unknown fields are faults.
+func Object[T any](kind Kind, tree any) (*T, []convert.Fault) {
+	value, _, faults := decodeTree[T](kind, tree, false)
+	return value, faults
 }
 
-// decodeTree reads the tree of o as a T. It gives the unknown fields of peers
-// and ports where tolerant; all others are errors.
-func decodeTree[T any](o *object, tree any, tolerant bool) (*T, []string, error) {
+// decodeTree reads a tree as a T. It gives the unknown fields of peers and
+// ports where tolerant; all others are faults.
+func decodeTree[T any](kind Kind, tree any, tolerant bool) (*T, []string, []convert.Fault) {
 	text, err := json.Marshal(tree)
 	if err != nil {
-		return nil, nil, o.fault("", "not possible in JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
+		return nil, nil, fault("", "not possible in JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	value := new(T)
 	strict, err := strictjson.UnmarshalStrict(text, value)
 	if err != nil {
-		return nil, nil, o.typeError(text, reflect.TypeFor[T](), tree, err)
+		return nil, nil, typeFault(text, reflect.TypeFor[T](), tree, err)
 	}
 	if len(strict) >= manyUnknown {
-		return nil, nil, o.fault("", "%d unknown fields or more; is this a %s of %s?", manyUnknown, o.kind, o.apiVersion)
+		return nil, nil, fault("", "%d unknown fields or more; is this a %s of %s?", manyUnknown, kind.Kind, kind.APIVersion)
 	}
 	var unknown []string
-	var faults []error
-	for _, fault := range strict {
-		path := fieldPath(fault)
+	var faults []convert.Fault
+	for _, err := range strict {
+		path := fieldPath(err)
 		if tolerant && matcher.MatchString(path) {
 			unknown = append(unknown, path)
 			continue
 		}
-		faults = append(faults, o.fault(path, "unknown field; %s", suggest(reflect.TypeFor[T](), path)))
+		faults = append(faults, fault(path, "unknown field; %s", suggest(reflect.TypeFor[T](), path))...)
 	}
-	return value, unknown, errors.Join(faults...)
+	return value, unknown, faults
+}
+
+func fault(field, reason string, args ...any) []convert.Fault {
+	return []convert.Fault{{Field: field, Reason: fmt.Sprintf(reason, args...)}}
 }
 
 func fieldPath(err error) string {
@@ -87,31 +95,21 @@ func fieldPath(err error) string {
 	return ""
 }
 
-// tree gives what is written, without types. Keys that are there twice are
-// found here.
-func (o *object) tree() (any, error) {
-	var value any
-	if err := o.node.Decode(&value); err != nil {
-		return nil, syntaxError(o.file, o.node.Line, err)
-	}
-	return value, nil
-}
-
-// typeError tells of a value that its field, of an object of type t, cannot
+// typeFault tells of a value that its field, of an object of type t, cannot
 // hold.
-func (o *object) typeError(text []byte, t reflect.Type, tree any, err error) *Error {
+func typeFault(text []byte, t reflect.Type, tree any, err error) []convert.Fault {
 	if field, is := oddPort("", t, tree); is {
-		return o.fault(field, "is not a port; write a number from 1 to 65535, or a name")
+		return fault(field, "is not a port; write a number from 1 to 65535, or a name")
 	}
 	mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	if !ok {
-		return o.fault("", "%s", strings.TrimPrefix(err.Error(), "json: "))
+		return fault("", "%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	hint := ""
 	if mismatch.Type.Kind() == reflect.String && !strings.HasPrefix(mismatch.Value, "object") && mismatch.Value != "array" {
 		hint = "; put it in quotes"
 	}
-	return o.fault(pathAt(text, mismatch.Offset), "is %s, where %s is wanted%s", article(mismatch.Value), wanted(mismatch.Type), hint)
+	return fault(pathAt(text, mismatch.Offset), "is %s, where %s is wanted%s", article(mismatch.Value), wanted(mismatch.Type), hint)
 }
 
 var intOrString = reflect.TypeFor[intstr.IntOrString]()
