@@ -1,14 +1,11 @@
 package manifests
 
 import (
-	"fmt"
 	"maps"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
 	"github.com/nameward/nameward/enforcer/settings"
 )
@@ -27,35 +24,33 @@ func (r *reading) namespace(o *object) {
 		if err != nil {
 			r.fault(o.fault("metadata.annotations."+convert.ModeAnnotation, "%s", err))
 		}
-		r.trial.namespaces[n.Name] = mode
+		r.modes[n.Name] = mode
 	}
 }
 
-// node takes every address of the Node object (P14). Names among them are no
-// addresses.
+// node takes the node's default from the label that it has in a cluster, or
+// from an annotation.
 func (r *reading) node(o *object) {
 	n, ok := decodeOrFault[corev1.Node](r, o, false)
 	if !ok {
 		return
 	}
-	r.annotations(o, n.Annotations, defaultAnnotation)
-	if text, set := n.Annotations[defaultAnnotation]; set {
+	r.annotations(o, n.Annotations, convert.DefaultKey)
+	for _, from := range []struct {
+		field string
+		all   map[string]string
+	}{{"metadata.labels.", n.Labels}, {"metadata.annotations.", n.Annotations}} {
+		text, set := from.all[convert.DefaultKey]
+		if !set {
+			continue
+		}
 		verdict, err := settings.ParseVerdict(text)
 		if err != nil {
-			r.fault(o.fault("metadata.annotations."+defaultAnnotation, "%s", err))
+			r.fault(o.fault(from.field+convert.DefaultKey, "%s", err))
 		}
-		r.snapshot.defaults[n.Name] = verdict
+		r.snapshot.Defaults[n.Name] = verdict
 	}
-	node := policy.Node{Name: n.Name, Labels: labels.Set(n.Labels)}
-	for i, a := range n.Status.Addresses {
-		addr, err := convert.Address(a.Address)
-		isIP := a.Type == corev1.NodeInternalIP || a.Type == corev1.NodeExternalIP
-		switch {
-		case err != nil && isIP:
-			r.fault(o.fault(fmt.Sprintf("status.addresses[%d].address", i), "%s", err))
-		case err == nil && !slices.Contains(node.Addresses, addr):
-			node.Addresses = append(node.Addresses, addr)
-		}
-	}
+	node, faults := convert.Node(n)
+	r.faultsOf(o, faults)
 	r.snapshot.Nodes = append(r.snapshot.Nodes, node)
 }

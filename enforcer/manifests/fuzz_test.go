@@ -25,7 +25,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		f.Add(text, false)
 	}
-	f.Add([]byte(cluster), false)
+	f.Add([]byte(wholeCluster), false)
 	f.Add([]byte(services+"---"+servicePods), false)
 	f.Add([]byte(onTrial+"---"+enforcing), false)
 	f.Add([]byte(`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}]}`), true)

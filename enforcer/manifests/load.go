@@ -120,7 +120,7 @@ func parse(files []file) (*Snapshot, error) {
 		return nil, join(r.faults)
 	}
 	r.imply()
-	r.snapshot.trial = r.trial.of(r.snapshot)
+	r.try()
 	return r.snapshot, nil
 }
 

@@ -41,7 +41,7 @@ func TestLoadWalkthrough(t *testing.T) {
 	}
 }
 
-const cluster = `
+const wholeCluster = `
 apiVersion: v1
 kind: List
 metadata: {}
@@ -101,7 +101,7 @@ status: {podIP: 192.0.2.1}
 `
 
 func TestLoadCluster(t *testing.T) {
-	s := mustLoad(t, map[string]string{"cluster.yaml": cluster})
+	s := mustLoad(t, map[string]string{"cluster.yaml": wholeCluster})
 	ip := netip.MustParseAddr
 	check(t, "namespaces, those without an object too", s.Namespaces, map[string]labels.Set{
 		"app":     {"team": "red", "kubernetes.io/metadata.name": "app"},
@@ -142,7 +142,7 @@ func check(t *testing.T, says string, got, want any) {
 
 // P7, N5, N10, N15: flags, then the ConfigMap, then the node's annotation.
 func TestSettings(t *testing.T) {
-	s := mustLoad(t, map[string]string{"cluster.yaml": cluster, "settings.yaml": `
+	s := mustLoad(t, map[string]string{"cluster.yaml": wholeCluster, "settings.yaml": `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: nameward, namespace: kube-system}

@@ -8,16 +8,12 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
 )
 
-const (
-	interfaceAnnotation = convert.AnnotationPrefix + "interface"
-	defaultAnnotation   = convert.AnnotationPrefix + "default"
-)
+const interfaceAnnotation = convert.AnnotationPrefix + "interface"
 
 // podPlace is a pod and where it is written.
 type podPlace struct {
@@ -30,20 +26,14 @@ func (r *reading) pod(file string, o *object) {
 	if !ok {
 		return
 	}
-	pod := policy.Pod{
-		Ref:         policy.PodRef{Namespace: p.Namespace, Name: p.Name, UID: podUID(file, p)},
-		Labels:      labels.Set(p.Labels),
-		Node:        p.Spec.NodeName,
-		HostNetwork: p.Spec.HostNetwork,
-		Finished:    p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
-		Interface:   p.Annotations[interfaceAnnotation],
-	}
+	pod, faults := convert.Pod(p)
+	pod.Ref.UID = podUID(file, p)
+	pod.Interface = p.Annotations[interfaceAnnotation]
 	r.annotations(o, p.Annotations, interfaceAnnotation)
 	if reason := interfaceFault(pod.Interface); reason != "" {
 		r.fault(o.fault("metadata.annotations."+interfaceAnnotation, "%s", reason))
 	}
-	pod.Addresses = r.podAddresses(o, &p.Status)
-	pod.Ports = r.podPorts(o, &p.Spec)
+	r.faultsOf(o, faults)
 	r.pods = append(r.pods, podPlace{&pod, o})
 }
 
@@ -77,62 +67,6 @@ func interfaceFault(name string) string {
 		return fmt.Sprintf("%q is not an interface name; write one such as veth1", name)
 	}
 	return ""
-}
-
-func (r *reading) podAddresses(o *object, s *corev1.PodStatus) []netip.Addr {
-	var all []netip.Addr
-	add := func(field, text string) {
-		addr, err := convert.Address(text)
-		switch {
-		case err != nil:
-			r.fault(o.fault(field, "%s", err))
-		case !slices.Contains(all, addr):
-			all = append(all, addr)
-		}
-	}
-	for i, ip := range s.PodIPs {
-		add(fmt.Sprintf("status.podIPs[%d].ip", i), ip.IP)
-	}
-	if s.PodIP != "" {
-		add("status.podIP", s.PodIP)
-	}
-	return all
-}
-
-// podPorts are the named ports of containers that run as long as the pod
-// does: restartable init containers as well (P10).
-func (r *reading) podPorts(o *object, s *corev1.PodSpec) []policy.NamedPort {
-	var all []policy.NamedPort
-	take := func(field string, containers []corev1.Container) {
-		for i, c := range containers {
-			sidecar := c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-			if field == "spec.initContainers" && !sidecar {
-				continue
-			}
-			for j, port := range c.Ports {
-				named, err := containerPort(port)
-				if err != nil {
-					r.fault(o.fault(fmt.Sprintf("%s[%d].ports[%d]", field, i, j), "%s", err))
-				} else if named.Name != "" {
-					all = append(all, named)
-				}
-			}
-		}
-	}
-	take("spec.initContainers", s.InitContainers)
-	take("spec.containers", s.Containers)
-	return all
-}
-
-func containerPort(p corev1.ContainerPort) (policy.NamedPort, error) {
-	protocol, err := convert.Protocol(p.Protocol)
-	switch {
-	case err != nil:
-		return policy.NamedPort{}, err
-	case p.ContainerPort < 1 || p.ContainerPort > 65535:
-		return policy.NamedPort{}, fmt.Errorf("containerPort %d does not exist; write 1 to 65535", p.ContainerPort)
-	}
-	return policy.NamedPort{Name: p.Name, Protocol: protocol, Number: uint16(p.ContainerPort)}, nil
 }
 
 // checkPods refuses pods that cannot be told apart, then takes them all.

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
+	"github.com/nameward/nameward/enforcer/cluster"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/aws"
 	"github.com/nameward/nameward/enforcer/policy/convert"
@@ -29,8 +30,15 @@ type reading struct {
 	pods       []podPlace
 	services   []servicePlace
 	slices     map[serviceID][]*convert.Endpoints
-	trial      trial
+	policies   []moded
+	modes      map[string]convert.Mode
 	settingsAt place
+}
+
+// moded is a policy and what it says of its own mode (P23).
+type moded struct {
+	policy *policy.Policy
+	mode   convert.Mode
 }
 
 type identity struct {
@@ -41,13 +49,15 @@ func newReading() *reading {
 	return &reading{
 		seen:   map[identity]place{},
 		slices: map[serviceID][]*convert.Endpoints{},
-		trial:  trial{namespaces: map[string]convert.Mode{}},
+		modes:  map[string]convert.Mode{},
 		snapshot: &Snapshot{
-			Namespaces: map[string]labels.Set{},
+			Cluster: cluster.Cluster{
+				Namespaces: map[string]labels.Set{},
+				Defaults:   map[string]policy.Verdict{},
+				Balanced:   map[int]*convert.Balanced{},
+			},
 			policiesAt: map[policy.PolicyRef]place{},
 			Interfaces: map[string]string{},
-			defaults:   map[string]policy.Verdict{},
-			local:      map[int]*convert.Balanced{},
 		},
 	}
 }
@@ -122,8 +132,7 @@ func readPolicy[T any](r *reading, o *object, into func(*T, ...string) (policy.P
 	}
 	converted, problems := into(source, unclear...)
 	mode, more := convert.Annotations(meta(source), &converted)
-	r.snapshot.Policies = append(r.snapshot.Policies, &converted)
-	r.trial.policies = append(r.trial.policies, mode)
+	r.policies = append(r.policies, moded{&converted, mode})
 	problems = append(problems, more...)
 	for _, f := range unprioritised {
 		problems = append(problems, policy.Problem{Policy: converted.Ref, Field: f.Field, Reason: f.Reason})
@@ -186,6 +195,17 @@ func (r *reading) claim(o *object, meta *metav1.ObjectMeta, namespaced bool) boo
 
 func describe(id identity) string {
 	return fmt.Sprintf("%s %s", id.kind, strings.TrimPrefix(id.namespace+"/"+id.name, "/"))
+}
+
+// try puts policies on trial, which needs all namespaces.
+func (r *reading) try() {
+	var audited []*policy.Policy
+	for _, p := range r.policies {
+		tried := cluster.Try(p.policy, p.mode, r.modes[p.policy.Ref.Namespace])
+		r.snapshot.Policies = append(r.snapshot.Policies, tried.Enforced)
+		audited = append(audited, tried.Audited)
+	}
+	r.snapshot.Trial = cluster.NewTrial(audited, r.modes, r.snapshot.Namespaces)
 }
 
 // imply adds the namespaces that have no object, and orders what does not

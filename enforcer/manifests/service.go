@@ -65,7 +65,7 @@ func (r *reading) resolveServices() {
 		r.faultsOf(s.o, faults)
 		r.snapshot.Services = append(r.snapshot.Services, balanced.All())
 		if balanced.DependsOnNode() {
-			r.snapshot.local[i] = balanced
+			r.snapshot.Balanced[i] = balanced
 		}
 	}
 }

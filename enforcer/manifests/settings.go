@@ -18,7 +18,7 @@ func (r *reading) configMap(o *object) {
 	}
 	r.settingsAt = o.place()
 	var faults []settings.Fault
-	r.snapshot.overrides, faults = settings.Parse(c.Data, c.BinaryData)
+	r.snapshot.Overrides, faults = settings.Parse(c.Data, c.BinaryData)
 	for _, f := range faults {
 		r.fault(o.fault(f.Field, "%s", f.Reason))
 	}
