@@ -1,0 +1,36 @@
+package report
+
+import "time"
+
+// bucket is a token bucket over a clock that is passed in. The zero value is
+// full at its first use.
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+// take takes a token if there is one, and else says how long one takes to come.
+// rate is in tokens a second, above 0; size is the most that can be saved.
+func (b *bucket) take(now time.Time, rate, size float64) (ok bool, wait time.Duration) {
+	b.fill(now, rate, size)
+	if b.tokens >= 1 {
+		b.tokens--
+		return true, 0
+	}
+	return false, time.Duration((1 - b.tokens) / rate * float64(time.Second))
+}
+
+// full says that taking nothing for a while has made b as good as new.
+func (b *bucket) full(now time.Time, rate, size float64) bool {
+	b.fill(now, rate, size)
+	return b.tokens >= size
+}
+
+func (b *bucket) fill(now time.Time, rate, size float64) {
+	if b.at.IsZero() {
+		b.tokens = size
+	} else if passed := now.Sub(b.at); passed > 0 {
+		b.tokens = min(size, b.tokens+passed.Seconds()*rate)
+	}
+	b.at = now
+}
