@@ -51,6 +51,15 @@ oracles: ## hold rules against other people's models, and deploy/crds against an
 kernels: ## run the kernel's tests on older Linux, emulated (Debian: qemu-system-x86 busybox-static cpio xz-utils)
 	for release in 6.1 6.12; do hack/vm/run $$release; done
 
+.PHONY: lab
+lab: ## start a Kubernetes cluster of 3 nodes on this machine (root); DUAL=1, CNI=bridge: see hack/lab/README.md
+	hack/lab/lab build
+	hack/lab/lab up $(or $(NODES),3)
+
+.PHONY: lab-down
+lab-down: ## stop it, and put the machine back as it was
+	hack/lab/lab down
+
 .PHONY: certs
 certs: ## make certificates for a trial: NODES="n1 n2" OUT=dir; SERVERS="names of CoreDNS"
 	go run ./hack/certs -out '$(OUT)' -nodes '$(NODES)' $(if $(SERVERS),-servers '$(SERVERS)') $(ARGS)
