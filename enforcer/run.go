@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +76,7 @@ When the program ends, filters stay on; see "enforcer detach".`,
 	o.register(root.Flags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(detachCommand(), versionCommand())
+	root.AddCommand(detachCommand(), removeCommand(), waitCommand(), addressCommand(), versionCommand())
 	return root
 }
 
@@ -87,6 +89,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 
 func detachCommand() *cobra.Command {
 	var pin string
+	var missingOK bool
 	cmd := &cobra.Command{
 		Use:   "detach --pin DIR",
 		Short: "Remove all filters and pinned state; pods are then unprotected",
@@ -95,6 +98,9 @@ func detachCommand() *cobra.Command {
 			if err := checkPin(pin); err != nil {
 				return usageError{err}
 			}
+			if _, err := os.Stat(pin); missingOK && errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
 			if err := datapath.Detach(pin); err != nil {
 				return fmt.Errorf("detach %s: %w", pin, err)
 			}
@@ -102,6 +108,7 @@ func detachCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&pin, "pin", defaultPin, "directory on a BPF file system that holds the pinned state")
+	cmd.Flags().BoolVar(&missingOK, "missing-ok", false, "succeed where there is no such directory: nothing was attached here")
 	return cmd
 }
 

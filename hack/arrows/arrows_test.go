@@ -46,7 +46,7 @@ var only = []struct{ what, where, why string }{
 	{module + "bpf", "enforcer/datapath", "one package knows how the kernel's tables are written"},
 	{"github.com/cilium/ebpf", "enforcer/datapath bpf", "one package knows how the kernel's tables are written"},
 	{module + "enforcer/datapath", "enforcer", "the daemon wires the planes"},
-	{"k8s.io/client-go", "plugin/internal/apiserver enforcer/report", "sessions, answers and what is enforced must not know the API"},
+	{"k8s.io/client-go", "plugin/internal/apiserver enforcer/kube enforcer/report enforcer/removal", "sessions, answers and what is enforced must not know the API"},
 }
 
 type pkg struct {
