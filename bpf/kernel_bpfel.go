@@ -98,7 +98,8 @@ type KernelEndpoint struct {
 	Slot    uint32
 	Names   uint8
 	Audited uint8
-	Zero    [2]uint8
+	Unknown uint8
+	Zero    uint8
 	Own     [2]KernelAddress
 	Stances [2]KernelStance
 }
@@ -182,22 +183,23 @@ const (
 	KernelReasonDROP_BASELINE            KernelReason = 16
 	KernelReasonDROP_DEFAULT             KernelReason = 17
 	KernelReasonDROP_SERVICE             KernelReason = 18
-	KernelReasonPASS_ESTABLISHED         KernelReason = 19
-	KernelReasonPASS_REPLY               KernelReason = 20
-	KernelReasonPASS_RELATED             KernelReason = 21
-	KernelReasonPASS_FRAGMENT            KernelReason = 22
-	KernelReasonPASS_ARP                 KernelReason = 23
-	KernelReasonPASS_NEIGHBOUR           KernelReason = 24
-	KernelReasonPASS_SELF                KernelReason = 25
-	KernelReasonPASS_LOCAL_NODE          KernelReason = 26
-	KernelReasonPASS_ADMIN               KernelReason = 27
-	KernelReasonPASS_ADMIN_NAME          KernelReason = 28
-	KernelReasonPASS_NETWORK_POLICY      KernelReason = 29
-	KernelReasonPASS_NETWORK_POLICY_NAME KernelReason = 30
-	KernelReasonPASS_BASELINE            KernelReason = 31
-	KernelReasonPASS_BASELINE_NAME       KernelReason = 32
-	KernelReasonPASS_DEFAULT             KernelReason = 33
-	KernelReasonREASONS                  KernelReason = 34
+	KernelReasonDROP_UNKNOWN_POD         KernelReason = 19
+	KernelReasonPASS_ESTABLISHED         KernelReason = 20
+	KernelReasonPASS_REPLY               KernelReason = 21
+	KernelReasonPASS_RELATED             KernelReason = 22
+	KernelReasonPASS_FRAGMENT            KernelReason = 23
+	KernelReasonPASS_ARP                 KernelReason = 24
+	KernelReasonPASS_NEIGHBOUR           KernelReason = 25
+	KernelReasonPASS_SELF                KernelReason = 26
+	KernelReasonPASS_LOCAL_NODE          KernelReason = 27
+	KernelReasonPASS_ADMIN               KernelReason = 28
+	KernelReasonPASS_ADMIN_NAME          KernelReason = 29
+	KernelReasonPASS_NETWORK_POLICY      KernelReason = 30
+	KernelReasonPASS_NETWORK_POLICY_NAME KernelReason = 31
+	KernelReasonPASS_BASELINE            KernelReason = 32
+	KernelReasonPASS_BASELINE_NAME       KernelReason = 33
+	KernelReasonPASS_DEFAULT             KernelReason = 34
+	KernelReasonREASONS                  KernelReason = 35
 )
 
 type KernelRowKey struct {

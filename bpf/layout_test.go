@@ -45,7 +45,7 @@ func TestEveryReasonHasWords(t *testing.T) {
 		}
 		labels[r.String()] = r
 	}
-	if got, want := KernelReasonREASONS.String(), "unknown(34)"; got != want {
+	if got, want := KernelReasonREASONS.String(), "unknown(35)"; got != want {
 		t.Errorf("a reason out of range: got %q, want %q", got, want)
 	}
 	if KernelReasonREASON_UNKNOWN.Passes() || KernelReasonREASONS.Passes() {

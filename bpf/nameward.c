@@ -195,6 +195,8 @@ static __always_inline judgement judge_packet(struct __sk_buff *skb, struct pass
 		reason = neighbour(packet, passage->direction);
 	if (reason)
 		return judged(reason, NO_RULE);
+	if (endpoint->unknown)
+		return judge_unknown(&endpoint->stances[ENFORCED], packet, passage->direction);
 	table = bpf_map_lookup_elem(&connections, &slot);
 	if (!table)
 		return judged(DROP_NO_STATE, NO_RULE);

@@ -24,6 +24,7 @@ var reasonText = [KernelReasonREASONS]struct{ label, sentence string }{
 	KernelReasonDROP_BASELINE:            {"baseline-deny", "denied by a rule of the Baseline tier"},
 	KernelReasonDROP_DEFAULT:             {"default-deny", "denied by the node default"},
 	KernelReasonDROP_SERVICE:             {"service", "the Service leads to more kinds of backends than can be judged"},
+	KernelReasonDROP_UNKNOWN_POD:         {"unknown-pod", "no pod is known at this interface yet"},
 	KernelReasonPASS_ESTABLISHED:         {"established", "part of an allowed connection"},
 	KernelReasonPASS_REPLY:               {"reply", "reply of an allowed connection"},
 	KernelReasonPASS_RELATED:             {"related", "ICMP error about an allowed connection"},

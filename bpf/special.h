@@ -7,6 +7,7 @@
 #include "connection.h"
 #include "parse.h"
 #include "types.h"
+#include "verdict.h"
 
 #define ND_ROUTER_SOLICITATION 133 // RFC 4861
 #define ND_ROUTER_ADVERTISEMENT 134
@@ -172,6 +173,33 @@ static __always_inline int is_self(const struct endpoint *endpoint, const struct
 	if (!same(&packet->source, &packet->destination) || same(&packet->source, &none))
 		return 0;
 	return same(&packet->source, &endpoint->own[0]) || same(&packet->source, &endpoint->own[1]);
+}
+
+// What opens nothing: there is no table to tell whether it was asked for.
+static __always_inline int is_answer(const struct packet *packet)
+{
+	if (packet->fragment != WHOLE)
+		return 0;
+	if (packet->protocol == IPPROTO_TCP)
+		return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+	return is_icmp(packet) && is_echo_reply(packet);
+}
+
+// Whom nobody knows yet has the node's start posture (D9). Nothing is remembered:
+// interfaces of several pods lead here, and none may help another (D5). The node
+// itself reaches it, and is answered (P18).
+static __noinline judgement judge_unknown(const struct stance *stance, const struct packet *packet,
+					  __u32 direction)
+{
+	union address address = direction == INGRESS ? packet->source : packet->destination;
+	struct peer peer;
+
+	if (stance->default_allow)
+		return judged(PASS_DEFAULT, NO_RULE);
+	peer = peer_of(&address);
+	if (peer.flags & PEER_LOCAL_NODE && (direction == INGRESS || is_answer(packet)))
+		return judged(PASS_LOCAL_NODE, NO_RULE);
+	return judged(DROP_UNKNOWN_POD, NO_RULE);
 }
 
 // What an error quotes at least behind the IP header (RFC 792).

@@ -36,7 +36,8 @@ enum reason {
 	DROP_NETWORK_POLICY,
 	DROP_BASELINE,
 	DROP_DEFAULT,
-	DROP_SERVICE, // a Service with more kinds of backends than can be judged
+	DROP_SERVICE,	  // a Service with more kinds of backends than can be judged
+	DROP_UNKNOWN_POD, // an interface like a pod's, and no pod is known there yet
 
 	PASS_ESTABLISHED, // known connection, same direction as its opener
 	PASS_REPLY,	  // known connection, other direction
@@ -110,7 +111,8 @@ struct endpoint {
 	__u32 slot; // its own index
 	__u8 names; // it has name rules; without, grants are not looked up
 	__u8 audited;
-	__u8 zero[2];
+	__u8 unknown; // whoever is at interfaces of no known pod
+	__u8 zero;
 	// Its addresses, zero where it has fewer. Of more, the others are peers.
 	union address own[OWN_ADDRESSES];
 	struct stance stances[STANCES];
