@@ -40,7 +40,7 @@ func TestUnknownPod(t *testing.T) {
 			v4(ip4(pod4, node4, tcp, nil, make([]byte, 40), fragment4(9, 1480, false))), KernelReasonDROP_UNKNOWN_POD},
 		{"it resolves an address", out, arp, KernelReasonPASS_ARP},
 		{"it looks for a neighbour", out, question, KernelReasonPASS_NEIGHBOUR},
-		{"a header is cut short", out, between(out, far4, tcp, 443)[:40], KernelReasonDROP_BAD_HEADER},
+		{"a header is cut short", out, between(out, far4, tcp, 443)[:40], KernelReasonDROP_TRUNCATED},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			k.tb = t

@@ -19,7 +19,8 @@ import (
 // refused is an *UpdateError.
 func (d *Datapath) Apply(steps []*policy.Tables, interfaces map[policy.EndpointID]Interface) error {
 	last := steps[len(steps)-1]
-	if d.programs == nil || d.overtakes(last) || !d.fit(steps) {
+	d.begun = true
+	if d.overtakes(last) || !d.fit(steps) {
 		if err := d.renew(last); err != nil {
 			return err
 		}
@@ -48,14 +49,14 @@ func (d *Datapath) fit(steps []*policy.Tables) bool {
 			return false
 		}
 	}
-	return true
+	return d.needs(steps[len(steps)-1]) <= int(d.programs.Endpoints.MaxEntries())
 }
 
 // renew puts new programs with tables of their own beside the ones in force.
 // The filters are switched over one by one in finish.
 func (d *Datapath) renew(t *policy.Tables) error {
 	<-d.settled
-	next, err := load(d.cfg, d.state, t)
+	next, err := d.load(t)
 	if err != nil {
 		return err
 	}
@@ -77,10 +78,7 @@ func (d *Datapath) renew(t *policy.Tables) error {
 	}
 	old := d.programs
 	d.programs = next
-	if old != nil {
-		return old.close()
-	}
-	return nil
+	return old.close()
 }
 
 // finish follows the tables: pods that came, went or moved, connections judged
@@ -93,6 +91,10 @@ func (d *Datapath) finish(t *policy.Tables, interfaces map[policy.EndpointID]Int
 	if err != nil {
 		return err
 	}
+	d.disinherit(t)
+	if err := d.guard(); err != nil {
+		return err
+	}
 	if err := d.bumpEpoch(); err != nil {
 		return err
 	}
@@ -100,6 +102,9 @@ func (d *Datapath) finish(t *policy.Tables, interfaces map[policy.EndpointID]Int
 		return err
 	}
 	if err := d.programs.rows.prune(t); err != nil {
+		return err
+	}
+	if err := d.sweep(); err != nil {
 		return err
 	}
 	d.unfinished = nil

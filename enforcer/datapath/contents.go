@@ -57,7 +57,7 @@ func (c Contents) readEndpoints(d *Datapath) error {
 	it := d.programs.Endpoints.Iterate()
 	for it.Next(&slot, &views) {
 		view := views.View[views.Active&1]
-		if view.Id == 0 {
+		if view.Id == 0 || slot == shutSlot {
 			continue
 		}
 		view.Slot = 0

@@ -62,14 +62,27 @@ const (
 type Datapath struct {
 	cfg      Config
 	state    *state
-	programs *programs // nil before the first Apply
+	programs *programs
 	pods     map[policy.EndpointID]*pod
 	// leaving are pods that are no more, but not yet out of the kernel.
 	leaving []*pod
 	// unfinished is where an Apply leads that failed half way.
 	unfinished *policy.Tables
 	slots      *slots
-	scan       scan[bpf.KernelFlow, bpf.KernelConnection]
+	// posture holds at the interfaces shut, by index. Guarded are those that
+	// must not be open without a pod, nil before they are known.
+	posture Posture
+	shut    map[int]*filters
+	guarded map[int]Interface
+	// inherited are interfaces where a predecessor's filter of a pod is in force.
+	inherited map[int]policy.EndpointID
+	// begun says that the tables are those of an Apply, perhaps half way; swept,
+	// that filters which are nobody's are gone since.
+	begun, swept bool
+	// attachedOnce says that an Apply has come as far as the interfaces.
+	attachedOnce bool
+	attached     map[policy.EndpointID]Interface
+	scan         scan[bpf.KernelFlow, bpf.KernelConnection]
 	// settled is closed when no packet can be in a view of an endpoint that
 	// was current before the last switch.
 	settled chan struct{}
@@ -97,15 +110,44 @@ func Open(cfg Config) (*Datapath, error) {
 	close(settled)
 	d := &Datapath{
 		cfg: cfg, state: state, settled: settled,
-		pods: make(map[policy.EndpointID]*pod), slots: newSlots(),
+		pods: make(map[policy.EndpointID]*pod), slots: newSlots(), shut: make(map[int]*filters),
 	}
 	// A kernel that cannot run the programs is told at once, not when the
-	// first policy arrives.
-	probe, err := load(cfg, state, &policy.Tables{})
-	if err != nil {
-		return nil, errors.Join(err, state.close())
+	// first policy arrives; and interfaces are shut before that.
+	if d.programs, err = d.load(&policy.Tables{}); err == nil {
+		err = d.openShut()
 	}
-	return d, probe.close()
+	if err == nil {
+		d.inherited, err = d.state.podInterfaces()
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// load makes programs for t, and for as many pods as there will be at most on
+// the way to it.
+func (d *Datapath) load(t *policy.Tables) (*programs, error) {
+	p, err := load(d.cfg, d.state, t, d.slots.room(d.needs(t)))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.posture.enter(p); err != nil {
+		return nil, errors.Join(&UpdateError{"endpoints", err}, p.close())
+	}
+	return p, nil
+}
+
+// needs is how many slots t's pods and those that are still there take.
+func (d *Datapath) needs(t *policy.Tables) int {
+	n := d.slots.count
+	for id := range t.Endpoints {
+		if _, ok := d.pods[id]; !ok {
+			n++
+		}
+	}
+	return n
 }
 
 // Close lets go of everything. Filters that are pinned, or on a clsact qdisc,
@@ -118,6 +160,9 @@ func (d *Datapath) Close() error {
 	}
 	for _, p := range d.leaving {
 		errs = append(errs, p.close(false))
+	}
+	for _, f := range d.shut {
+		errs = append(errs, f.release(d.cfg.Pin != ""))
 	}
 	if d.programs != nil {
 		errs = append(errs, d.programs.close())

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"github.com/vishvananda/netlink"
 )
 
 // Detach takes all filters off and removes the pinned state. The pods are
@@ -21,33 +19,16 @@ func Detach(pin string) error {
 	if err := s.own(); err != nil {
 		return err
 	}
-	errs := []error{removeFilters()}
+	errs := []error{removeFilters(nil)}
 	pods, err := s.pinnedPods()
 	errs = append(errs, err)
 	for _, id := range pods {
 		errs = append(errs, removePinned(s.podDir(id)))
 	}
+	shut, err := s.pinnedShut()
+	errs = append(errs, err)
+	for _, ifindex := range shut {
+		errs = append(errs, removePinned(s.shutDir(ifindex)))
+	}
 	return errors.Join(append(errs, os.RemoveAll(pin), s.close())...)
-}
-
-func removeFilters() error {
-	links, err := netlink.LinkList()
-	if err != nil {
-		return fmt.Errorf("list interfaces: %w", err)
-	}
-	var errs []error
-	for _, l := range links {
-		for _, s := range sides {
-			filters, err := netlink.FilterList(l, s.parent)
-			if err != nil {
-				continue // no clsact qdisc there
-			}
-			for _, f := range filters {
-				if b, ok := f.(*netlink.BpfFilter); ok && b.Name == filterName && b.Priority == filterPriority {
-					errs = append(errs, removeFilter(s, l.Attrs().Index))
-				}
-			}
-		}
-	}
-	return errors.Join(errs...)
 }

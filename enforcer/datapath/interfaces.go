@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -32,6 +31,7 @@ func (d *Datapath) attach(t *policy.Tables, interfaces map[policy.EndpointID]Int
 		return nil, err
 	}
 	defer links.close()
+	d.attached = make(map[policy.EndpointID]Interface, len(t.Endpoints))
 	for id := range t.Endpoints {
 		p := d.pods[id]
 		ifindex, err := links.find(interfaces[id])
@@ -39,15 +39,19 @@ func (d *Datapath) attach(t *policy.Tables, interfaces map[policy.EndpointID]Int
 			missing = append(missing, &InterfaceError{p.ref, interfaces[id], err})
 			continue
 		}
-		if p.ifindex == ifindex && p.runs == d.programs {
-			continue
+		if p.ifindex != ifindex || p.runs != d.programs {
+			if err := d.attachPod(p, ifindex); err != nil {
+				return missing, fmt.Errorf("pod %s/%s: %w", p.ref.Namespace, p.ref.Name, err)
+			}
 		}
-		if err := d.attachPod(p, ifindex); err != nil {
-			return missing, fmt.Errorf("pod %s/%s: %w", p.ref.Namespace, p.ref.Name, err)
-		}
+		d.attached[id] = Interface{interfaces[id].Name, ifindex}
 	}
 	return missing, nil
 }
+
+// Attached tells on which interface each pod's policy is in force, as of the last
+// Apply. The index is that of the interface.
+func (d *Datapath) Attached() map[policy.EndpointID]Interface { return d.attached }
 
 func (d *Datapath) attachPod(p *pod, ifindex int) error {
 	if err := d.slots.lead(d.programs, ifindex, p.slot); err != nil {
@@ -59,35 +63,17 @@ func (d *Datapath) attachPod(p *pod, ifindex int) error {
 		}
 	}
 	if p.ifindex != 0 && p.ifindex != ifindex {
-		if err := d.moveAway(p); err != nil {
+		if err := d.leave(&p.filters); err != nil {
 			return err
 		}
 	}
-	for _, s := range sides {
-		if a := p.attachments[s]; a != nil {
-			if err := a.replace(s, d.programs.of(s)); err != nil {
-				return err
-			}
-			continue
-		}
-		a, err := attach(d.cfg.Hook, s, ifindex, d.programs.of(s), p.dir)
-		if err != nil {
+	if shut := d.shut[ifindex]; shut != nil {
+		if err := p.take(shut); err != nil {
 			return err
 		}
-		p.attachments[s] = a
+		if err := d.forget(ifindex, shut); err != nil {
+			return err
+		}
 	}
-	p.ifindex, p.runs = ifindex, d.programs
-	return nil
-}
-
-// moveAway leaves the interface that was the pod's before.
-func (d *Datapath) moveAway(p *pod) error {
-	var errs []error
-	for s, a := range p.attachments {
-		errs = append(errs, a.detach(s))
-		delete(p.attachments, s)
-	}
-	errs = append(errs, d.slots.leave(d.programs, p.ifindex))
-	p.ifindex = 0
-	return errors.Join(errs...)
+	return d.run(&p.filters, ifindex)
 }

@@ -41,7 +41,7 @@ func capacity(n int) uint32 {
 
 // load makes programs whose tables have room for t. State is shared with
 // everything that was loaded from the same state before.
-func load(cfg Config, state *state, t *policy.Tables) (*programs, error) {
+func load(cfg Config, state *state, t *policy.Tables, slots int) (*programs, error) {
 	spec, err := bpf.LoadKernel()
 	if err != nil {
 		return nil, fmt.Errorf("read programs: %w", err)
@@ -57,6 +57,10 @@ func load(cfg Config, state *state, t *policy.Tables) (*programs, error) {
 	spec.Maps[bpf.KernelMapServices].MaxEntries = capacity(len(t.Services))
 	spec.Maps[bpf.KernelMapAddresses].MaxEntries = capacity(len(t.Addresses))
 	spec.Maps[bpf.KernelMapPrefixes].MaxEntries = capacity(len(t.Prefixes))
+	for _, name := range []string{bpf.KernelMapEndpoints, bpf.KernelMapConnections, bpf.KernelMapGrants, bpf.KernelMapBudgets} {
+		spec.Maps[name].MaxEntries = uint32(slots)
+	}
+	spec.Maps[bpf.KernelMapSlots].MaxEntries = uint32(interfacesPerSlot * slots)
 	cfg.size(spec)
 	p := &programs{cfg: &cfg}
 	err = spec.LoadAndAssign(&p.KernelObjects, &ebpf.CollectionOptions{MapReplacements: state.replacements()})

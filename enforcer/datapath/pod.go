@@ -14,33 +14,23 @@ import (
 
 // pod is one policed pod: its slot, its own tables and its two filters.
 type pod struct {
-	id   policy.EndpointID
-	ref  policy.PodRef
-	slot uint32
-	dir  string // where its state is pinned, or ""
+	filters
+	id  policy.EndpointID
+	ref policy.PodRef
 
 	connections, grants *ebpf.Map
 
 	// views is what the kernel holds.
 	views bpf.KernelViews
-	// ifindex is 0 while the pod is attached nowhere.
-	ifindex     int
-	attachments map[side]*attachment
-	// runs are the programs that the attachments run.
-	runs *programs
 }
 
 func isMissing(err error) bool { return errors.Is(err, ebpf.ErrKeyNotExist) }
 
 // newPod takes over what a predecessor has pinned for the same pod.
 func (d *Datapath) newPod(id policy.EndpointID, ref policy.PodRef) (*pod, error) {
-	slot, err := d.slots.take()
-	if err != nil {
-		return nil, err
-	}
-	p := &pod{id: id, ref: ref, slot: slot, attachments: make(map[side]*attachment)}
+	p := &pod{filters: newFilters(d.slots.take(), ""), id: id, ref: ref}
 	if err := d.openTables(p); err != nil {
-		d.slots.release(slot)
+		d.slots.release(p.slot)
 		return nil, err
 	}
 	return p, nil
@@ -133,15 +123,7 @@ func (p *pod) settle(in *programs) error { return in.Grants.Put(p.slot, p.grants
 
 // close lets go of the pod. Filters that are not pinned come off.
 func (p *pod) close(pinned bool) error {
-	var errs []error
-	for s, a := range p.attachments {
-		if pinned {
-			errs = append(errs, a.close())
-		} else {
-			errs = append(errs, a.detach(s))
-		}
-	}
-	return errors.Join(append(errs, p.connections.Close(), p.grants.Close())...)
+	return errors.Join(p.release(pinned), p.connections.Close(), p.grants.Close())
 }
 
 func drop(table *ebpf.Map, slot uint32) error {
@@ -171,17 +153,8 @@ func (d *Datapath) remove(p *pod) error {
 
 // withdraw takes the pod out of the kernel.
 func (d *Datapath) withdraw(p *pod) error {
-	for s, a := range p.attachments {
-		if err := a.detach(s); err != nil {
-			return err
-		}
-		delete(p.attachments, s)
-	}
-	if p.ifindex != 0 {
-		if err := d.slots.leave(d.programs, p.ifindex); err != nil {
-			return err
-		}
-		p.ifindex = 0
+	if err := d.leave(&p.filters); err != nil {
+		return err
 	}
 	none := bpf.KernelViews{}
 	if err := d.cfg.write("endpoints", func() error { return d.programs.Endpoints.Put(p.slot, none) }); err != nil {

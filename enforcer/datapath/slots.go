@@ -1,39 +1,61 @@
 package datapath
 
 import (
-	"errors"
-
 	"github.com/nameward/nameward/bpf"
 )
 
-// maxSlots is the number of pods that one node can police (ENDPOINT_SLOTS).
-const maxSlots = 1024
+// shutSlot is that of whoever is at interfaces without a pod.
+const shutSlot uint32 = 0
+
+// leastSlots is ENDPOINT_SLOTS: how many pods programs have room for at least.
+const leastSlots = 1024
+
+// interfacesPerSlot is how many interfaces may lead to slots, for each: those
+// without a pod share one.
+const interfacesPerSlot = 4
 
 // places is the size of the short cut from interface to slot (PLACES).
 const places = 65536
 
-var errNoSlot = errors.New("more pods on this node than slots (1024)")
-
 // slots gives each pod an index of its own for as long as it lives, and keeps
 // which interface has the short cut where two fall on one place.
 type slots struct {
-	used   [maxSlots]bool
+	used   []bool
+	count  int
 	places map[uint32]uint32 // place → ifindex
 }
 
-func newSlots() *slots { return &slots{places: make(map[uint32]uint32)} }
+func newSlots() *slots {
+	return &slots{used: []bool{shutSlot: true}, count: 1, places: make(map[uint32]uint32)}
+}
 
-func (s *slots) take() (uint32, error) {
+// take gives the lowest that is free.
+func (s *slots) take() uint32 {
+	s.count++
 	for i, used := range s.used {
 		if !used {
 			s.used[i] = true
-			return uint32(i), nil
+			return uint32(i)
 		}
 	}
-	return 0, errNoSlot
+	s.used = append(s.used, true)
+	return uint32(len(s.used) - 1)
 }
 
-func (s *slots) release(slot uint32) { s.used[slot] = false }
+func (s *slots) release(slot uint32) {
+	s.used[slot] = false
+	s.count--
+}
+
+// room is a size of tables in which n slots have a place, and all that are used:
+// it doubles, since a larger one means new programs.
+func (s *slots) room(n int) int {
+	size := leastSlots
+	for size < max(n, len(s.used)) {
+		size *= 2
+	}
+	return size
+}
 
 // lead makes packets of the interface find the slot.
 func (s *slots) lead(p *programs, ifindex int, slot uint32) error {

@@ -70,8 +70,10 @@ func mayCreate(spec *ebpf.MapSpec) error {
 
 // own takes the pin directory, creating it where it is missing.
 func (s *state) own() error {
-	if err := os.MkdirAll(s.podsDir(), 0o700); err != nil {
-		return fmt.Errorf("create pin directory: %w", err)
+	for _, dir := range []string{s.podsDir(), s.shutRoot()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("create pin directory: %w", err)
+		}
 	}
 	var stat unix.Statfs_t
 	if err := unix.Statfs(s.dir, &stat); err != nil {

@@ -1,0 +1,188 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nameward/nameward/bpf"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// Posture is how packets are judged at interfaces without a pod (D9). The zero
+// value denies.
+type Posture struct {
+	// Verdict lets them pass if it is Allow, else not.
+	Verdict policy.Verdict
+	// Node are this node's own addresses, which may reach whoever is there
+	// (P18). From the first Apply on its Tables say so instead.
+	Node []netip.Addr
+}
+
+// UnknownPod is the endpoint of denials at interfaces without a pod. No UID leads
+// to it but by a collision of hashes, and that pod would only lose its name in
+// the log.
+const UnknownPod policy.EndpointID = 1<<64 - 1
+
+// Shut puts the posture on interfaces that have no pod yet, at once and without
+// a policy. All are the interfaces that look like a pod's, whether their pod is
+// known or not: the next call's list takes the place of this one's.
+//
+//   - Where a pod is attached, nothing happens. When it goes or moves, in a later
+//     Apply, the posture takes its filters over.
+//   - Where none is, the posture holds until an Apply attaches one, which takes
+//     the filters over. That the pod is known makes no difference: so no order
+//     of Shut and Apply, and no Apply of what was worked out before, leaves an
+//     interface open that is in the list.
+//   - Where a predecessor's filter of a pod is in force, it stays until the end
+//     of the first Apply.
+//   - An interface that was in the list, or was shut by a predecessor, and is not
+//     in this one, is let go unless a pod is attached: it is gone, or its name
+//     says now that it is no pod's. Without any call, the predecessor's stay.
+//
+// Indices are taken as they are; an interface that is gone meanwhile is no
+// error. On error the others are shut, and the caller tries again (D10). To be
+// called by the goroutine that calls Apply.
+func (d *Datapath) Shut(all []Interface, posture Posture) error {
+	guarded, err := resolve(all)
+	if err != nil {
+		return err
+	}
+	d.guarded = guarded
+	errs := []error{d.adopt(posture), d.guard()}
+	for ifindex, f := range d.shut {
+		if _, stays := guarded[ifindex]; !stays {
+			errs = append(errs, d.letGo(ifindex, f))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// resolve finds the interfaces that are known by name alone.
+func resolve(all []Interface) (map[int]Interface, error) {
+	links, err := openLinks()
+	if err != nil {
+		return nil, err
+	}
+	defer links.close()
+	found := make(map[int]Interface, len(all))
+	for _, on := range all {
+		if on.Index == 0 {
+			if on.Index, err = links.index(on.Name); err != nil {
+				continue // gone
+			}
+		}
+		found[on.Index] = on
+	}
+	return found, nil
+}
+
+// adopt makes the posture the one in force.
+func (d *Datapath) adopt(posture Posture) error {
+	if before := d.posture.Verdict; before != posture.Verdict {
+		d.posture.Verdict = posture.Verdict
+		if err := d.cfg.write("endpoints", func() error { return d.posture.enter(d.programs) }); err != nil {
+			d.posture.Verdict = before
+			return err
+		}
+	}
+	if d.begun {
+		return nil
+	}
+	node := make(map[netip.Addr]policy.Peer, len(posture.Node))
+	for _, a := range posture.Node {
+		node[a] = policy.Peer{LocalNode: true}
+	}
+	return d.programs.moveAddresses(&policy.Tables{Addresses: node})
+}
+
+// enter writes the endpoint of interfaces without a pod. Two postures differ in
+// one byte, so that a packet sees one or the other.
+func (p Posture) enter(into *programs) error {
+	e := bpf.KernelEndpoint{Id: uint64(UnknownPod), Slot: shutSlot, Unknown: 1}
+	for i := range e.Stances {
+		e.Stances[i].DefaultAllow = flag(p.Verdict == policy.Allow)
+	}
+	return into.Endpoints.Put(shutSlot, bpf.KernelViews{View: [2]bpf.KernelEndpoint{e, e}})
+}
+
+// guard sees to it that interfaces of the list which have no pod are shut, by the
+// current programs.
+func (d *Datapath) guard() error {
+	attached := make(map[int]bool, len(d.pods))
+	for _, p := range d.pods {
+		attached[p.ifindex] = true
+	}
+	for _, p := range d.leaving {
+		attached[p.ifindex] = true
+	}
+	var errs []error
+	for ifindex := range d.guarded {
+		f := d.shut[ifindex]
+		if attached[ifindex] || f != nil && f.runs == d.programs {
+			continue
+		}
+		if d.inherits(ifindex) {
+			continue
+		}
+		if err := d.shutOne(ifindex); err != nil {
+			errs = append(errs, fmt.Errorf("shut interface %d: %w", ifindex, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// shutOne hooks one interface. Where the way to the posture cannot be written,
+// the programs are hooked all the same: they drop what leads nowhere.
+func (d *Datapath) shutOne(ifindex int) error {
+	f := d.shut[ifindex]
+	if f == nil {
+		fresh := newFilters(shutSlot, d.state.shutDir(ifindex))
+		f = &fresh
+	}
+	if f.dir != "" {
+		if err := os.MkdirAll(f.dir, 0o700); err != nil {
+			return fmt.Errorf("create directory: %w", err)
+		}
+	}
+	d.shut[ifindex] = f
+	led := d.slots.lead(d.programs, ifindex, shutSlot)
+	err := d.run(f, ifindex)
+	if gone(err) {
+		return d.letGo(ifindex, f)
+	}
+	if err == nil && led != nil {
+		f.runs = nil // to be tried again
+	}
+	return errors.Join(led, err)
+}
+
+// gone says whether the interface was removed meanwhile: ENOLINK is what a link
+// says of it (kernel/bpf/tcx.c).
+func gone(err error) bool { return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOLINK) }
+
+// letGo takes filters off an interface that is no pod's.
+func (d *Datapath) letGo(ifindex int, f *filters) error {
+	if err := f.detach(); err != nil {
+		return fmt.Errorf("let go of interface %d: %w", ifindex, err)
+	}
+	if err := d.slots.leave(d.programs, ifindex); err != nil {
+		return err
+	}
+	return d.forget(ifindex, f)
+}
+
+// forget ends the record of a shut interface whose filters are gone or another's.
+func (d *Datapath) forget(ifindex int, f *filters) error {
+	delete(d.shut, ifindex)
+	if f.dir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(f.dir); err != nil {
+		return fmt.Errorf("remove pins of interface %d: %w", ifindex, err)
+	}
+	return nil
+}
