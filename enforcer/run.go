@@ -77,6 +77,7 @@ When the program ends, filters stay on; see "enforcer detach".`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(detachCommand(), removeCommand(), waitCommand(), addressCommand(), versionCommand())
+	root.AddCommand(cniCommand())
 	return root
 }
 

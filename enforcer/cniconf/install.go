@@ -170,6 +170,9 @@ func (s *site) wrap(f file, entry []byte) (string, error) {
 		if err := s.rename("put back what changed", f.path+aside, f.path); err != nil {
 			return path, err
 		}
+		if err := s.remove("remove the list of what changed", path); err != nil {
+			return path, err
+		}
 		return path, fmt.Errorf("%s: %w", f.path, errChanged)
 	}
 	return path, nil

@@ -122,15 +122,28 @@ func draft(path string, text io.Reader, mode fs.FileMode, like fs.FileInfo) (str
 		return "", fmt.Errorf("make a file beside %s: %w", path, err)
 	}
 	_, err = io.Copy(f, text)
-	if like != nil {
-		if owner, ok := like.Sys().(*syscall.Stat_t); ok {
-			err = errors.Join(err, f.Chown(int(owner.Uid), int(owner.Gid)))
-		}
-	}
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, giveTo(f, like), f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return "", errors.Join(fmt.Errorf("write beside %s: %w", path, err), os.Remove(f.Name()))
 	}
 	return f.Name(), nil
+}
+
+// giveTo gives f the owner of another file, if there is one. Where that is its
+// own already, no capability is asked for.
+func giveTo(f *os.File, like fs.FileInfo) error {
+	if like == nil {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	mine, _ := info.Sys().(*syscall.Stat_t)
+	theirs, _ := like.Sys().(*syscall.Stat_t)
+	if mine == nil || theirs == nil || mine.Uid == theirs.Uid && mine.Gid == theirs.Gid {
+		return nil
+	}
+	return f.Chown(int(theirs.Uid), int(theirs.Gid))
 }
 
 // put gives path a new text, whatever it had.
