@@ -56,6 +56,11 @@ lab: ## start a Kubernetes cluster of 3 nodes on this machine (root); DUAL=1, CN
 	hack/lab/lab build
 	hack/lab/lab up $(or $(NODES),3)
 
+.PHONY: images
+images: ## build both images without a container engine, and load them into the lab that is up
+	go run ./hack/image -version $(VERSION) -mkimage "$$(hack/lab/lab env | sed -n 's/^export PATH=\([^:]*\):.*/\1/p')/mkimage"
+	hack/lab/lab load bin/images/enforcer.tar bin/images/coredns.tar
+
 .PHONY: lab-down
 lab-down: ## stop it, and put the machine back as it was
 	hack/lab/lab down
