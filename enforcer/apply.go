@@ -44,6 +44,9 @@ func (n *node) tryAgain() {
 	if n.pending != nil {
 		n.attempt()
 	}
+	if n.ajar.Load() != nil {
+		n.shut()
+	}
 	if len(n.debts) == 0 || n.current == nil {
 		return
 	}
@@ -83,10 +86,12 @@ func (n *node) attempt() {
 	n.applied.Store(u.draft.compiled)
 	n.meters.applied(u.draft, len(absent))
 	n.tell(absent, u.draft)
-	n.attached.replace(u.draft.policed(absent))
+	n.attached.replace(n.kernel.Attached())
+	n.face(u.draft.posture)
 	n.log.Info("policy is in force", "pods", len(u.draft.pods)-len(absent),
 		"lists", len(u.draft.compiled.Tables.Lists), "took", n.clock()-began)
 	n.follow(u.draft, found)
+	n.inForce(u.draft, n.absent)
 }
 
 // split tells pods whose interface is not there, which is reported and hinders
@@ -185,6 +190,7 @@ func revision(s grants.Settings, terms map[string]policy.Terms) uint64 {
 // and makes the node unready, and it is never given up (D10).
 func (n *node) postpone(table string, err error) {
 	n.meters.updateFailures.WithLabelValues(table).Inc()
+	n.failed(err)
 	pause := backoff(n.attempts)
 	if old := n.trouble.Swap(&err); old == nil || (*old).Error() != err.Error() {
 		n.log.Error("cannot put the policy into the kernel, will try again; the previous one stays in force", "error", err, "pause", pause)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"maps"
 	"sync"
 
 	"github.com/nameward/nameward/enforcer/datapath"
@@ -50,13 +49,4 @@ func (a *attached) wait(ctx context.Context, ep policy.EndpointID, index int) er
 		case <-changed:
 		}
 	}
-}
-
-// policed are the draft's interfaces but for the pods that are not.
-func (d *draft) policed(absent []*datapath.InterfaceError) map[policy.EndpointID]datapath.Interface {
-	all := maps.Clone(d.interfaces)
-	for _, e := range absent {
-		delete(all, policy.EndpointOf(e.Pod.UID))
-	}
-	return all
 }

@@ -26,7 +26,8 @@ type draft struct {
 	// why is what was tried to find the interfaces that are missing.
 	why      map[policy.EndpointID]string
 	settings grants.Settings
-	posture  settings.Posture
+	// posture is that of interfaces without a pod.
+	posture  policy.Verdict
 	problems []string
 }
 
@@ -72,7 +73,7 @@ func newDraft(node string, base settings.Settings, k knowledge, previous *draft)
 		d.place(pod, s.Interface(pod.Ref.UID), k.found)
 	}
 	set := s.Settings(node, base)
-	d.settings, d.posture = bookSettings(set, world), set.StartPosture
+	d.settings, d.posture = bookSettings(set, world), postureUnder(set)
 	return d
 }
 

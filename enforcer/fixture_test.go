@@ -82,6 +82,8 @@ type memory struct {
 	live []datapath.Connected
 	// failures are the errors of the next calls, by method.
 	failures map[string][]error
+	shut     []datapath.Interface
+	posture  datapath.Posture
 	// watched must be allowed, and barred denied, after every write that
 	// packets could see; denied tells what was not so.
 	watched, barred []probe
@@ -208,6 +210,19 @@ func (m *memory) Granted() ([]datapath.Granted, error) {
 
 func (m *memory) Classes() (map[policy.EndpointID][]policy.ClassID, error) {
 	return map[policy.EndpointID][]policy.ClassID{podID: m.connections}, nil
+}
+
+// Shut notes what is to be shut, under which posture.
+func (m *memory) Shut(all []datapath.Interface, posture datapath.Posture) error {
+	if err := m.fails("shut"); err != nil {
+		return err
+	}
+	m.shut, m.posture = all, posture
+	return nil
+}
+
+func (m *memory) Attached() map[policy.EndpointID]datapath.Interface {
+	return map[policy.EndpointID]datapath.Interface{podID: {Name: "pod0", Index: 7}}
 }
 
 // allows says whether the kernel lets a packet of the pod through.

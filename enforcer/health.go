@@ -26,6 +26,9 @@ func missing(n *node, sessions []dns.State) []string {
 	if err := n.trouble.Load(); err != nil {
 		out = append(out, fmt.Sprintf("the newest policy is not in the kernel: %v", *err))
 	}
+	if err := n.ajar.Load(); err != nil {
+		out = append(out, fmt.Sprintf("interfaces that have no pod yet are not shut: %v", *err))
+	}
 	served := make(map[dns.Target]bool)
 	for _, s := range sessions {
 		served[s.Target] = served[s.Target] || s.Connected

@@ -94,14 +94,3 @@ func TestWaitForAttached(t *testing.T) {
 		}
 	})
 }
-
-// P17, D10: pods without their interface are not among those that are policed.
-func TestPoliced(t *testing.T) {
-	d := draftOf()
-	if got := d.policed(nil); len(got) != 1 {
-		t.Errorf("got %v, want the pod", got)
-	}
-	if got := d.policed([]*datapath.InterfaceError{{Pod: podRef}}); len(got) != 0 {
-		t.Errorf("got %v, want none", got)
-	}
-}

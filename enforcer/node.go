@@ -22,6 +22,8 @@ type kernel interface {
 	Granted() ([]datapath.Granted, error)
 	Classes() (map[policy.EndpointID][]policy.ClassID, error)
 	Connected(ep policy.EndpointID) ([]datapath.Connected, error)
+	Shut(all []datapath.Interface, posture datapath.Posture) error
+	Attached() map[policy.EndpointID]datapath.Interface
 }
 
 // node owns what the kernel is told: whoever brings an event takes the Book and
@@ -33,9 +35,13 @@ type node struct {
 	kernel    kernel
 	clock     func() time.Duration
 	subscribe func([]dns.Watch)
-	log       *slog.Logger
-	meters    *meters
-	refusals  *tally[refusalShare, refusal]
+	// inForce is told of each draft that has come into force, with the pods that
+	// are not policed, and failed of what the kernel refused.
+	inForce  func(*draft, map[policy.EndpointID]unpoliced)
+	failed   func(error)
+	log      *slog.Logger
+	meters   *meters
+	refusals *tally[refusalShare, refusal]
 
 	updates   chan *update
 	questions chan question
@@ -46,6 +52,9 @@ type node struct {
 	applied atomic.Pointer[policy.Compiled]
 	// trouble is why the newest policy is not in the kernel; nil if it is.
 	trouble atomic.Pointer[error]
+	// ajar is why interfaces without a pod are not under the start posture; nil if
+	// they are.
+	ajar atomic.Pointer[error]
 
 	attached *attached
 
@@ -61,9 +70,15 @@ type node struct {
 	attempts int // of pending
 	pods     map[netip.Addr]policy.EndpointID
 	debts    debts
-	lateness int              // attempts since there are debts
-	answer   []grants.Address // scratch of learn
-	entries  []datapath.Entry // scratch of grant
+	lateness int // attempts since there are debts
+	// guarded look like pods' interfaces; guarding says that they were told.
+	guarded      []datapath.Interface
+	local        []netip.Addr // this node's own
+	guarding     bool
+	posture      policy.Verdict // of interfaces without a pod
+	shutAttempts int
+	answer       []grants.Address // scratch of learn
+	entries      []datapath.Entry // scratch of grant
 }
 
 // unpoliced is a pod of this node without its interface.
@@ -84,6 +99,9 @@ func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) 
 		kernel:    k,
 		clock:     clock,
 		subscribe: func([]dns.Watch) {},
+		inForce:   func(*draft, map[policy.EndpointID]unpoliced) {},
+		failed:    func(error) {},
+		posture:   policy.Deny,
 		log:       log,
 		meters:    m,
 		refusals:  newTally[refusalShare, refusal](),
