@@ -2,6 +2,7 @@ package main
 
 import (
 	"iter"
+	"net/netip"
 
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/settings"
@@ -17,6 +18,8 @@ type view interface {
 	Settings(node string, base settings.Settings) settings.Settings
 	// Local are the pods of that node, which World has as well.
 	Local(node string) []*policy.Pod
+	// Addresses are those of that node's Node object.
+	Addresses(node string) []netip.Addr
 	// Closed are the parts of policies that the source could not understand,
 	// each with the words for it.
 	Closed() iter.Seq2[policy.Problem, string]

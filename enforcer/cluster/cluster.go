@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"net/netip"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -36,6 +37,16 @@ type Cluster struct {
 	// their place among them.
 	Balanced map[int]*convert.Balanced
 	Trial    *Trial
+}
+
+// Addresses gives those of a Node object, none where there is none.
+func (c *Cluster) Addresses(node string) []netip.Addr {
+	for i := range c.Nodes {
+		if c.Nodes[i].Name == node {
+			return c.Nodes[i].Addresses
+		}
+	}
+	return nil
 }
 
 // Local gives the pods of that node.
@@ -78,11 +89,7 @@ func (c *Cluster) World(node string, base settings.Settings) *policy.World {
 		Policies:     c.Policies,
 	}
 	c.Trial.apply(set.Mode, world)
-	for i := range c.Nodes {
-		if c.Nodes[i].Name == node {
-			world.LocalAddresses = append(world.LocalAddresses, c.Nodes[i].Addresses...)
-		}
-	}
+	world.LocalAddresses = slices.Clone(c.Addresses(node))
 	return world
 }
 
