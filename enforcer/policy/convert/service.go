@@ -42,6 +42,10 @@ type Frontend struct {
 	local bool
 }
 
+// Selects says whether pods may be behind the Service where no slice is: others
+// have no address, or somebody else makes their slices.
+func (f *Frontend) Selects() bool { return len(f.addresses) > 0 && len(f.selector) > 0 }
+
 // frontendPort is a port of a Service. Target is the port of a pod behind it,
 // unless targetName names one of the pod's container ports.
 type frontendPort struct {

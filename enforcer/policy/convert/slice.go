@@ -20,6 +20,17 @@ type Endpoints struct {
 	ports     []endpointPort
 }
 
+// Ready are the addresses to which connections may be sent, of all ports.
+func (e *Endpoints) Ready() []netip.Addr {
+	var all []netip.Addr
+	for i := range e.endpoints {
+		if e.endpoints[i].chosen {
+			all = append(all, e.endpoints[i].addresses...)
+		}
+	}
+	return all
+}
+
 type endpoint struct {
 	addresses []netip.Addr
 	// node is "" where the slice does not say.

@@ -1,0 +1,60 @@
+package kube
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/convert"
+)
+
+// pod is what is kept of a pod.
+type pod struct {
+	stripped
+	policy.Pod
+	// claim says which of two pods has an address that both name: the larger.
+	// It is no part of what is handed out.
+	claim int64
+}
+
+func (p *pod) key() key                     { return key{p.Ref.Namespace, p.Ref.Name} }
+func (p *pod) GetObjectMeta() metav1.Object { return p.key().meta() }
+
+// strip makes an item of a pod.
+func (s *pods) strip(o runtime.Object) (item, error) {
+	from, ok := o.(*corev1.Pod)
+	if !ok {
+		return nil, fmt.Errorf("want a Pod, got %T", o)
+	}
+	read, faults := convert.Pod(from)
+	for _, f := range faults {
+		s.log.Warn("part of a pod is left out", "pod", from.Namespace+"/"+from.Name, "field", f.Field, "reason", f.Reason)
+	}
+	read.Ref.Namespace = s.intern.text(read.Ref.Namespace)
+	read.Node = s.intern.text(read.Node)
+	read.Labels = s.intern.set(read.Labels)
+	read.Ports = s.intern.namedPorts(read.Ports)
+	return &pod{Pod: read, claim: claimOf(from)}, nil
+}
+
+// claimOf puts pods that terminate behind those that do not, and else those
+// that a kubelet took on later first: an address is given away again once the
+// sandbox of its pod is gone, which may be before the object is.
+func claimOf(p *corev1.Pod) int64 {
+	since := p.CreationTimestamp.Unix()
+	if p.Status.StartTime != nil {
+		since = p.Status.StartTime.Unix()
+	}
+	const stays = 1 << 40 // seconds
+	if p.DeletionTimestamp == nil {
+		since += stays
+	}
+	return since
+}
+
+// hasAddress says whether addresses of the pod are its own: those of hostNetwork
+// pods are their nodes' (P17).
+func (p *pod) hasAddress() bool { return !p.HostNetwork }

@@ -1,0 +1,284 @@
+package kube
+
+import (
+	"cmp"
+	"iter"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// roomy is how many places may be empty before the pods move together.
+const roomy = 1024
+
+// pods are those of the cluster that are not finished (P16). A pod keeps its
+// place among them, so that the lists that are handed out differ only where
+// pods do.
+type pods struct {
+	node   string
+	log    *slog.Logger
+	intern interner
+
+	places map[key]int32
+	all    []*pod // nil is an empty place
+	empty  int
+	// local are the places of this node's pods.
+	local map[int32]bool
+	// crowd counts the pods of each namespace; moved says that one got its
+	// first or lost its last.
+	crowd map[string]int
+	moved bool
+
+	// owner is who has an address. Of contested addresses several pods say
+	// that they do; cropped is what those are taken for that do not.
+	owner     map[netip.Addr]int32
+	contested map[netip.Addr][]int32
+	cropped   map[int32]*policy.Pod
+
+	list, locals           []*policy.Pod
+	listStale, localsStale bool
+}
+
+func newPods(node string, log *slog.Logger) *pods {
+	return &pods{
+		node: node, log: log,
+		places: map[key]int32{}, local: map[int32]bool{}, crowd: map[string]int{},
+		owner: map[netip.Addr]int32{}, contested: map[netip.Addr][]int32{}, cropped: map[int32]*policy.Pod{},
+	}
+}
+
+func (s *pods) keys() iter.Seq[key] { return maps.Keys(s.places) }
+
+// put takes in a pod and says whether anything that matters is different.
+func (s *pods) put(it item) bool {
+	p := it.(*pod)
+	if p.Finished {
+		return s.drop(p.key())
+	}
+	at, known := s.places[p.key()]
+	if !known {
+		s.enter(p)
+		return true
+	}
+	old := s.all[at]
+	if old.same(p) {
+		if old.claim == p.claim {
+			return false
+		}
+		old.claim = p.claim
+		return s.judgeAll(at)
+	}
+	s.leave(at)
+	s.take(at, p)
+	s.judgeAll(at)
+	return true
+}
+
+func (s *pods) drop(k key) bool {
+	at, known := s.places[k]
+	if !known {
+		return false
+	}
+	s.leave(at)
+	s.all[at] = nil
+	s.empty++
+	delete(s.places, k)
+	if s.empty > roomy && s.empty > len(s.all)/2 {
+		s.gather()
+	}
+	return true
+}
+
+func (s *pods) enter(p *pod) {
+	at := int32(len(s.all))
+	s.all = append(s.all, nil)
+	s.places[p.key()] = at
+	s.take(at, p)
+	s.judgeAll(at)
+}
+
+// gather closes the gaps.
+func (s *pods) gather() {
+	before := s.all
+	s.all, s.empty = nil, 0
+	clear(s.local)
+	clear(s.crowd)
+	clear(s.owner)
+	clear(s.contested)
+	clear(s.cropped)
+	for _, p := range before {
+		if p != nil {
+			s.enter(p)
+		}
+	}
+}
+
+// take puts a pod into a place that nobody has.
+func (s *pods) take(at int32, p *pod) {
+	s.all[at] = p
+	s.listStale = true
+	if p.Node == s.node {
+		s.local[at], s.localsStale = true, true
+	}
+	if s.crowd[p.Ref.Namespace]++; s.crowd[p.Ref.Namespace] == 1 {
+		s.moved = true
+	}
+	if !p.hasAddress() {
+		return
+	}
+	for _, a := range p.Addresses {
+		switch other, taken := s.owner[a]; {
+		case !taken:
+			s.owner[a] = at
+		case s.contested[a] == nil:
+			s.contested[a] = []int32{other, at}
+		default:
+			s.contested[a] = append(s.contested[a], at)
+		}
+	}
+}
+
+// leave takes the pod of a place out of everything but the place.
+func (s *pods) leave(at int32) {
+	p := s.all[at]
+	s.listStale = true
+	if s.local[at] {
+		delete(s.local, at)
+		s.localsStale = true
+	}
+	if s.crowd[p.Ref.Namespace]--; s.crowd[p.Ref.Namespace] == 0 {
+		delete(s.crowd, p.Ref.Namespace)
+		s.moved = true
+	}
+	delete(s.cropped, at)
+	if !p.hasAddress() {
+		return
+	}
+	for _, a := range p.Addresses {
+		rivals := slices.DeleteFunc(s.contested[a], func(other int32) bool { return other == at })
+		switch len(rivals) {
+		case 0:
+			delete(s.owner, a)
+			continue
+		case 1:
+			delete(s.contested, a)
+		default:
+			s.contested[a] = rivals
+		}
+		s.owner[a] = rivals[0]
+		s.judge(a, rivals)
+	}
+}
+
+// judgeAll settles who has the addresses of a pod, and says whether that
+// differs from before.
+func (s *pods) judgeAll(at int32) bool {
+	changed := false
+	for _, a := range s.all[at].Addresses {
+		if rivals := s.contested[a]; rivals != nil {
+			changed = s.judge(a, rivals) || changed
+		}
+	}
+	return changed
+}
+
+// judge gives an address to the newest of those that name it (P16): the others
+// are about to go, and what they left behind is not the new pod's.
+func (s *pods) judge(a netip.Addr, rivals []int32) (changed bool) {
+	before := s.owner[a]
+	s.owner[a] = slices.MaxFunc(rivals, func(x, y int32) int {
+		p, q := s.all[x], s.all[y]
+		return cmp.Or(cmp.Compare(p.claim, q.claim), cmp.Compare(p.Ref.UID, q.Ref.UID))
+	})
+	owner := s.all[s.owner[a]]
+	for _, at := range rivals {
+		if s.crop(at) {
+			changed = true
+			if p := s.all[at]; p != owner {
+				s.log.Warn("two pods have one address; it is taken for that of the newer", "address", a,
+					"newer", owner.key(), "older", p.key())
+			}
+		}
+	}
+	return changed || before != s.owner[a]
+}
+
+// crop takes the addresses from a pod that others have now, and says whether
+// that changes anything.
+func (s *pods) crop(at int32) bool {
+	p := s.all[at]
+	own := make([]netip.Addr, 0, len(p.Addresses))
+	for _, a := range p.Addresses {
+		if s.owner[a] == at {
+			own = append(own, a)
+		}
+	}
+	before, had := s.cropped[at]
+	switch {
+	case len(own) == len(p.Addresses):
+		if !had {
+			return false
+		}
+		delete(s.cropped, at)
+	case had && slices.Equal(before.Addresses, own):
+		return false
+	default:
+		less := p.Pod
+		less.Addresses = own
+		s.cropped[at] = &less
+	}
+	s.listStale, s.localsStale = true, s.localsStale || s.local[at]
+	return true
+}
+
+// at is what the pod of a place is taken for.
+func (s *pods) at(at int32) *policy.Pod {
+	if len(s.cropped) > 0 {
+		if less, is := s.cropped[at]; is {
+			return less
+		}
+	}
+	return &s.all[at].Pod
+}
+
+// snapshot gives all pods and those of this node, the same slices while nothing
+// is different.
+func (s *pods) snapshot() (all, local []*policy.Pod) {
+	if s.listStale {
+		s.listStale = false
+		s.list = make([]*policy.Pod, 0, len(s.all)-s.empty)
+		for at, p := range s.all {
+			if p != nil {
+				s.list = append(s.list, s.at(int32(at)))
+			}
+		}
+	}
+	if s.localsStale {
+		s.localsStale = false
+		s.locals = nil
+		for _, at := range slices.Sorted(maps.Keys(s.local)) {
+			s.locals = append(s.locals, s.at(at))
+		}
+	}
+	return s.list, s.locals
+}
+
+// of gives the pods of a namespace.
+func (s *pods) of(namespace string) []*policy.Pod {
+	var all []*policy.Pod
+	for at, p := range s.all {
+		if p != nil && p.Ref.Namespace == namespace {
+			all = append(all, s.at(int32(at)))
+		}
+	}
+	return all
+}
+
+// same says whether q is p but for its claim.
+func (p *pod) same(q *pod) bool {
+	return p.Ref == q.Ref && p.Node == q.Node && p.HostNetwork == q.HostNetwork && p.Finished == q.Finished &&
+		slices.Equal(p.Addresses, q.Addresses) && maps.Equal(p.Labels, q.Labels) && slices.Equal(p.Ports, q.Ports)
+}
