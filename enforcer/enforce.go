@@ -23,8 +23,10 @@ import (
 func enforce(ctx context.Context, c config) error {
 	// What can be wrong with files and addresses is found out before the
 	// kernel is touched.
-	if _, err := manifests.Load(c.manifests); err != nil {
-		return usageError{fmt.Errorf("--manifests: %w", err)}
+	if c.cluster == nil {
+		if _, err := manifests.Load(c.manifests); err != nil {
+			return usageError{fmt.Errorf("--manifests: %w", err)}
+		}
 	}
 	listener, err := c.listen()
 	if err != nil {
@@ -62,11 +64,15 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	b := readBuild()
 	n := newNode(kernel, datapath.Now, c.log, newMeters(registry, b))
 	comp := newCompiler(c.node, c.settings(), n, c.log)
+	from, err := c.source()
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	client, err := dns.New(dns.Config{
 		Targets: c.targets, Node: c.node, Credentials: c.credentials, Log: c.log,
-		NodeAddresses: comp.localAddresses,
-		Learned:       func(l dns.Learned) (time.Duration, bool) { return n.deliver(ctx, l) },
+		NodeAddresses: comp.localAddresses, Endpoints: from.endpoints,
+		Learned: func(l dns.Learned) (time.Duration, bool) { return n.deliver(ctx, l) },
 	})
 	if err != nil {
 		return err
@@ -74,7 +80,7 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	n.subscribe = client.Subscribe
 	certificates := newExpiries(c.credentials.Expiries)
 	registry.MustRegister(newCollector(kernel, client.States), certificates)
-	c.log.Info("enforcer starts", "version", b.version, "revision", b.revision, "node", c.node, "manifests", c.manifests)
+	c.log.Info("enforcer starts", "version", b.version, "revision", b.revision, "node", c.node, "source", c.sourceName())
 
 	denied := newDenialLog(n, c.log)
 	spawn := func(f func(context.Context)) { group.Go(func() error { f(ctx); return nil }) }
@@ -88,13 +94,16 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	spawn(denied.run)
 	spawn(func(ctx context.Context) { c.watchNetwork(ctx, comp) })
 	group.Go(func() error {
-		return manifests.Watch(ctx, c.manifests, c.log, func(s *manifests.Snapshot) { comp.setView(s) })
+		return from.run(ctx, func(v view) {
+			comp.setView(v)
+			client.Moved()
+		})
 	})
 	group.Go(func() error {
 		return kernel.Denials(ctx, func(d datapath.Denial) { denied.note(ctx, d) })
 	})
 	if listener != nil {
-		handler := pages(registry, func() []string { return missing(n, client.States()) })
+		handler := pages(registry, func() []string { return append(from.missing(), missing(n, client.States())...) })
 		group.Go(func() error { return serve(ctx, listener, handler, c.log) })
 	}
 	err = group.Wait()

@@ -13,7 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/nameward/nameward/enforcer/dns"
+	"github.com/nameward/nameward/enforcer/kube"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
 	"github.com/nameward/nameward/enforcer/settings"
@@ -36,9 +39,52 @@ func parsed[Given, Meant any](m *mistakes, flag string, parse func(Given) (Meant
 	return meant
 }
 
+// source checks which source is wanted, and gives the cluster if it is one.
+func (o *options) source(m *mistakes) *kube.REST {
+	given := 0
+	for _, is := range []bool{o.manifests != "", o.kubernetes, o.kubeconfig != ""} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		*m = append(*m, errors.New("--manifests, --kubernetes and --kubeconfig exclude each other; give one of them"))
+	case o.kubernetes:
+		return parsed(m, "kubernetes", kube.Load, "")
+	case o.kubeconfig != "":
+		return parsed(m, "kubeconfig", kube.Load, o.kubeconfig)
+	default:
+		m.note("manifests", checkFolder(o.manifests))
+	}
+	return nil
+}
+
+// sourceName is what the source is, for the log.
+func (c config) sourceName() string {
+	if c.cluster != nil {
+		return c.cluster.Host
+	}
+	return c.manifests
+}
+
+// ownNamespace is where the enforcer itself lives.
+func (e env) ownNamespace(given string) (string, error) {
+	if given == "" && e.getenv != nil {
+		given = e.getenv("POD_NAMESPACE")
+	}
+	if given == "" {
+		given = defaultNamespace
+	}
+	if faults := validation.IsDNS1123Label(given); len(faults) > 0 {
+		return "", fmt.Errorf("%q is no namespace: %s", given, faults[0])
+	}
+	return given, nil
+}
+
 func checkFolder(dir string) error {
 	if dir == "" {
-		return errors.New("required: a folder of Kubernetes manifests")
+		return errors.New("required: a folder of Kubernetes manifests; or give --kubernetes or --kubeconfig FILE")
 	}
 	info, err := os.Stat(dir)
 	switch {

@@ -15,5 +15,5 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	os.Exit(run(ctx, env{stdout: os.Stdout, stderr: os.Stderr, hostname: os.Hostname}, os.Args[1:]))
+	os.Exit(run(ctx, env{stdout: os.Stdout, stderr: os.Stderr, hostname: os.Hostname, getenv: os.Getenv}, os.Args[1:]))
 }

@@ -5,22 +5,29 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/nameward/nameward/enforcer/dns"
 	"github.com/nameward/nameward/enforcer/grants"
+	"github.com/nameward/nameward/enforcer/kube"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
 	"github.com/nameward/nameward/enforcer/settings"
 )
 
-const defaultPin = "/sys/fs/bpf/nameward"
+const (
+	defaultPin       = "/sys/fs/bpf/nameward"
+	defaultNamespace = "nameward"
+)
 
 // options are the flags as given.
 type options struct {
 	manifests, pin, node, metrics string
+	kubernetes                    bool
+	kubeconfig, namespace         string
 	dns                           []string
 	verdict, mode                 string
 	minTTL, grace                 time.Duration
@@ -33,12 +40,15 @@ type options struct {
 }
 
 func (o *options) register(f *pflag.FlagSet) {
-	f.StringVar(&o.manifests, "manifests", "", "folder of Kubernetes manifests: pods, namespaces, nodes, services, policies (required)")
+	f.StringVar(&o.manifests, "manifests", "", "folder of Kubernetes manifests: pods, namespaces, nodes, services, policies")
+	f.BoolVar(&o.kubernetes, "kubernetes", false, "read the cluster that this pod runs in, by its service account, instead of manifests")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "read the cluster of this kubeconfig file instead of manifests")
+	f.StringVar(&o.namespace, "namespace", "", "in a cluster, the enforcer's own namespace, which has the ConfigMap of settings (default: $POD_NAMESPACE or nameward)")
 	f.StringArrayVar(&o.dns, "dns", nil, "where CoreDNS serves enforcers: unix:///path, tcp://host:port or, in a cluster, service://namespace/name:port; every replica behind a name is dialled (repeatable)")
-	f.StringVar(&o.verdict, "default", "deny", "deny or allow where no policy decides; the manifests' settings override it")
-	f.StringVar(&o.mode, "mode", "enforce", "enforce drops what is denied, audit only reports it; settings and annotations in the manifests override it")
+	f.StringVar(&o.verdict, "default", "deny", "deny or allow where no policy decides; settings override it")
+	f.StringVar(&o.mode, "mode", "enforce", "enforce drops what is denied, audit only reports it; settings and annotations override it")
 	f.StringVar(&o.pin, "pin", defaultPin, "directory on a BPF file system for state that outlives the program")
-	f.StringVar(&o.node, "node", "", "name of this node in the manifests (default: the host name)")
+	f.StringVar(&o.node, "node", "", "name of this node's Node object (default: the host name)")
 	f.StringVar(&o.metrics, "metrics", "", "address for /metrics, /healthz and /readyz, such as :9099 (default: none)")
 	f.DurationVar(&o.minTTL, "min-ttl", 30*time.Second, "shortest lifetime of a learnt address")
 	f.DurationVar(&o.grace, "grace", 60*time.Second, "how long a learnt address outlives its TTL")
@@ -60,18 +70,21 @@ func (o *options) register(f *pflag.FlagSet) {
 // config is what the flags mean, checked.
 type config struct {
 	manifests, pin, node string
-	metrics              string
-	targets              []dns.Target
-	credentials          dns.Credentials
-	verdict              policy.Verdict
-	mode                 convert.Mode
-	minTTL, grace        time.Duration
-	clusterDNS           []netip.Addr
-	guardAllow, nat64    []netip.Prefix
-	inCluster            bool
-	perName, perPod      int
-	connections          uint32
-	log                  *slog.Logger
+	// cluster is the API server that is the source, nil where manifests are.
+	cluster           *kube.REST
+	namespace         string
+	metrics           string
+	targets           []dns.Target
+	credentials       dns.Credentials
+	verdict           policy.Verdict
+	mode              convert.Mode
+	minTTL, grace     time.Duration
+	clusterDNS        []netip.Addr
+	guardAllow, nat64 []netip.Prefix
+	inCluster         bool
+	perName, perPod   int
+	connections       uint32
+	log               *slog.Logger
 }
 
 // config checks the flags and says of all that are wrong what would be right.
@@ -82,7 +95,8 @@ func (o *options) config(e env) (config, error) {
 		inCluster: o.inCluster, perName: o.perName, perPod: o.perPod,
 	}
 	var m mistakes
-	m.note("manifests", checkFolder(o.manifests))
+	c.cluster = o.source(&m)
+	c.namespace = parsed(&m, "namespace", e.ownNamespace, o.namespace)
 	m.note("pin", checkPin(o.pin))
 	m.note("metrics", checkListen(o.metrics))
 	c.node = parsed(&m, "node", e.nodeName, o.node)
@@ -96,6 +110,9 @@ func (o *options) config(e env) (config, error) {
 	m.note("addresses-per-name", checkAddresses(o.perName))
 	m.note("addresses-per-pod", checkAddresses(o.perPod))
 	c.targets = parsed(&m, "dns", parseTargets, o.dns)
+	if c.cluster == nil && slices.ContainsFunc(c.targets, dns.Target.Service) {
+		m.note("dns", errors.New("a Service is known in a cluster only; give --kubernetes or --kubeconfig, or write tcp://host:port"))
+	}
 	m = append(m, checkTLS(c.targets, o.tls)...)
 	m.note("connections", checkConnections(o.connections))
 	log, err := logger(e.stderr, o.logFormat, o.logLevel)

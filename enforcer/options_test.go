@@ -47,6 +47,11 @@ func TestCommandLineMistakes(t *testing.T) {
 		sentence, args, want string
 	}{
 		{"no folder", "", "--manifests: required"},
+		{"a folder and a cluster", "--manifests DIR --kubernetes", "--manifests, --kubernetes and --kubeconfig exclude each other"},
+		{"a cluster where there is none", "--node n --kubernetes", "--kubernetes: this process is in no pod of a cluster; give --kubeconfig FILE"},
+		{"a kubeconfig that is none", "--node n --kubeconfig FILE", "--kubeconfig: read kubeconfig " + file},
+		{"a namespace that is none", "--manifests DIR --namespace Name_Ward", `--namespace: "Name_Ward" is no namespace`},
+		{"a Service as DNS target without a cluster", "--manifests DIR --dns service://nameward/dns:7353", "--dns: a Service is known in a cluster only"},
 		{"a folder that is not there", "--manifests /none", "--manifests: stat /none: no such file"},
 		{"a file as folder", "--manifests " + file, "is a file, want a folder"},
 		{"a manifest with a fault", "--node n --manifests " + bad, "pod.yaml:3"},

@@ -17,6 +17,8 @@ import (
 type env struct {
 	stdout, stderr io.Writer
 	hostname       func() (string, error)
+	// getenv reads a variable; nil where there are none.
+	getenv func(string) string
 }
 
 // Exit codes. A supervisor may start the program again after exitFailure;
@@ -53,13 +55,13 @@ func run(ctx context.Context, e env, args []string) int {
 func rootCommand(e env) *cobra.Command {
 	var o options
 	root := &cobra.Command{
-		Use:   "enforcer --manifests DIR [--dns unix:///path|tcp://host:port]...",
+		Use:   "enforcer --manifests DIR|--kubernetes|--kubeconfig FILE [--dns unix:///path|tcp://host:port]...",
 		Short: "Enforce network policies, domain names included, on this node's pods",
 		Long: `Enforce network policies, domain names included, on the pods of this node.
 
 Policies and pods are read from a folder of Kubernetes manifests, which is
-watched. A pod's host-side interface is its annotation nameward.io/interface.
-What pods may reach by name is learnt from CoreDNS with the plugin nameward.
+watched, or from the API server of a cluster. In a folder, a pod's host-side
+interface is its annotation nameward.io/interface. What pods may reach by name is learnt from CoreDNS with the plugin nameward.
 
 When the program ends, filters stay on; see "enforcer detach".`,
 		Args:          noArguments,

@@ -23,9 +23,12 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// REST says how to reach an API server.
+type REST = rest.Config
+
 // Load reads how to reach the API server: from a kubeconfig file, or with an
 // empty path from the service account of the pod that this process runs in.
-func Load(kubeconfig string) (*rest.Config, error) {
+func Load(kubeconfig string) (*REST, error) {
 	if kubeconfig != "" {
 		config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 		if err != nil {

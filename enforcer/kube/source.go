@@ -19,7 +19,7 @@ import (
 // Config is what a Source is made of.
 type Config struct {
 	// REST says how to reach the API server; see Load.
-	REST *rest.Config
+	REST *REST
 	// Node is the name of this node.
 	Node string
 	// Namespace is the own one, which has the ConfigMap of settings.
