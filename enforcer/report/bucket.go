@@ -1,6 +1,9 @@
 package report
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // bucket is a token bucket over a clock that is passed in. The zero value is
 // full at its first use.
@@ -17,7 +20,15 @@ func (b *bucket) take(now time.Time, rate, size float64) (ok bool, wait time.Dur
 		b.tokens--
 		return true, 0
 	}
-	return false, time.Duration((1 - b.tokens) / rate * float64(time.Second))
+	return false, b.wait(rate)
+}
+
+// wait is how long a token takes to come, at least 1 ns, or 0 if there is one.
+func (b *bucket) wait(rate float64) time.Duration {
+	if b.tokens >= 1 {
+		return 0
+	}
+	return time.Duration(math.Ceil((1-b.tokens)/rate*float64(time.Second))) + 1
 }
 
 // full says that taking nothing for a while has made b as good as new.

@@ -51,6 +51,7 @@ type records struct {
 	overall  bucket
 	series   map[eventKey]*series
 	subjects map[types.UID]*subject
+	swept    time.Time
 	dropped  uint64
 }
 
@@ -63,7 +64,9 @@ func (r *records) note(e event, quiet time.Duration, now time.Time) (news bool) 
 	key := e.key()
 	s := r.series[key]
 	if s == nil {
-		r.sweep(now)
+		if now.Sub(r.swept) >= time.Minute { // a pass over all is too dear for each
+			r.sweep(now)
+		}
 		of := r.subjects[e.regarding.UID]
 		if of == nil {
 			of = &subject{}
@@ -90,6 +93,7 @@ func (r *records) note(e event, quiet time.Duration, now time.Time) (news bool) 
 
 // sweep forgets series that have ended.
 func (r *records) sweep(now time.Time) {
+	r.swept = now
 	for key, s := range r.series {
 		if now.Sub(s.seen) < forgetAfter {
 			continue
@@ -119,7 +123,7 @@ func (r *records) next(now time.Time) (*series, time.Duration) {
 		wait := s.wait(now)
 		if of := r.subjects[s.object]; wait <= 0 {
 			of.budget.fill(now, objectRate, objectBurst)
-			wait = time.Duration((1 - of.budget.tokens) / objectRate * float64(time.Second))
+			wait = of.budget.wait(objectRate)
 		}
 		switch {
 		case wait > 0:

@@ -143,8 +143,9 @@ type leaseStore struct{ *audience }
 func (s leaseStore) Add(o any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.take(o.(meta.Object))
-	s.signal()
+	if _, news := s.take(o.(meta.Object)); news {
+		s.signal()
+	}
 	return nil
 }
 
@@ -164,7 +165,8 @@ func (s leaseStore) Replace(all []any, _ string) error {
 	defer s.mu.Unlock()
 	there := make(map[string]struct{}, len(all))
 	for _, o := range all {
-		there[s.take(o.(meta.Object))] = struct{}{}
+		node, _ := s.take(o.(meta.Object))
+		there[node] = struct{}{}
 	}
 	maps.DeleteFunc(s.reports, func(node string, _ heard) bool {
 		_, ok := there[node]
@@ -177,21 +179,23 @@ func (s leaseStore) Replace(all []any, _ string) error {
 
 func (leaseStore) Resync() error { return nil }
 
-// take notes a Lease and returns its node. A Lease under another name than its
-// node's is nobody's report, nor is one that cannot be read.
-func (a *audience) take(o meta.Object) string {
-	node := o.GetAnnotations()[nodeKey]
+// take notes a Lease and returns its node, and whether anything follows from it:
+// thousands of heartbeats do not make anybody count again. A Lease under another
+// name than its node's is nobody's report, nor is one that cannot be read.
+func (a *audience) take(o meta.Object) (node string, news bool) {
+	node = o.GetAnnotations()[nodeKey]
 	if o.GetName() != leaseName(node) {
 		a.log.Warn("a Lease is not named after its node", "lease", o.GetName(), "want", leaseName(node))
-		return ""
+		return "", false
 	}
+	last, known := a.reports[node]
 	r, err := decodeReport(o.GetAnnotations()[reportKey])
 	if err != nil {
 		a.log.Warn("a node's report is unreadable", "lease", o.GetName(), "error", err)
 		delete(a.reports, node)
-		return ""
+		return "", known
 	}
-	last, known := a.reports[node]
-	a.reports[node] = hear(last, known, r, a.clock())
-	return node
+	now := a.clock()
+	a.reports[node] = hear(last, known, r, now)
+	return node, !known || r.Unpoliced != last.Unpoliced || !maps.Equal(r.Kinds, last.Kinds) || now.Sub(last.when) > overdue
 }
