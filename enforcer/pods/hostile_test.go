@@ -1,6 +1,9 @@
 package pods
 
 import (
+	"maps"
+	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -133,12 +136,6 @@ func TestUplinks(t *testing.T) {
 			s.cable(s.sandbox(), "up0", "down0")
 			check(s.tb, netlink.AddrAdd(must(netlink.LinkByName("up0")), addr("192.0.2.10/24")))
 		}, "it has the node's address 192.0.2.10"},
-		{"a VLAN on it has an address of the Node object", "up0", func(s *scene) {
-			s.cable(s.sandbox(), "up0", "down0")
-			attrs := netlink.LinkAttrs{Name: "up0.7", ParentIndex: s.here("up0").Index}
-			check(s.tb, netlink.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: 7}))
-			check(s.tb, netlink.AddrAdd(must(netlink.LinkByName("up0.7")), addr("192.0.2.10/24")))
-		}, "up0.7 is stacked on it, and it has the node's address 192.0.2.10"},
 	}
 	for _, c := range cases {
 		t.Run(c.sentence, func(t *testing.T) {
@@ -177,7 +174,6 @@ func TestUnknown(t *testing.T) {
 	s.cable(s.sandbox(), "cali1", "eth0")
 	s.cable(s.sandbox(), "veth-x", "eth0")
 	check(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth-here"}, PeerName: "veth-there"}))
-	check(t, netlink.LinkAdd(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "veth-dummy"}}))
 	check(t, netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "veth-bridge"}}))
 	s.cable(s.sandbox(), "veth1", "eth0")
 	s.start()
@@ -197,6 +193,9 @@ func TestWhy(t *testing.T) {
 			t.Error("a pod without an address is told of at once, want a grace")
 		}
 	}
+	half := filepath.Join(s.config.Cache, "results", "half")
+	check(t, os.WriteFile(half, []byte(`{"kind":`), 0o600))
+	s.awaitNot("b", half+": read a cached CNI result: unexpected end of JSON input")
 	s.finder.Want([]Pod{pod("a", "cart-0", "10.1.0.5"), pod("b", "cart-1", "10.1.0.5")})
 	s.cable(s.sandbox(), "veth1", "eth0")
 	s.route("10.1.0.5", "veth1", unix.RT_TABLE_MAIN)
@@ -218,4 +217,32 @@ func TestResultWithoutUID(t *testing.T) {
 	s.awaitNot("a", "more than one pod has the name")
 	s.finder.Want([]Pod{pod("a", "cart-0", "10.1.0.5")})
 	s.awaitAt("a", "veth1")
+}
+
+// P17: also where the kernel of the test machine has no such interfaces.
+func TestStackedUplinks(t *testing.T) {
+	n := &network{links: map[int]*link{}, addresses: []address{{netip.MustParseAddr("192.0.2.10"), 3}}}
+	for _, l := range []*link{
+		{name: "eth0", index: 1, kind: "veth", peer: 9, nsid: 0},
+		{name: "eth0.7", index: 2, kind: "vlan", peer: 1, nsid: nowhere},
+		{name: "mac0", index: 3, kind: "macvlan", peer: 2, nsid: nowhere},
+		{name: "eth1", index: 4, kind: "veth", peer: 9, nsid: 1, slave: "bond"},
+		{name: "port0", index: 5, kind: "veth", peer: 9, nsid: 2, slave: "bridge"},
+		{name: "loop0", index: 6, kind: "vlan", peer: 6, nsid: nowhere},
+	} {
+		n.links[l.index] = l
+	}
+	n.defaults = []int{6}
+	n.index()
+	n.bar([]netip.Addr{netip.MustParseAddr("192.0.2.10")})
+	want := map[int]string{
+		1: "eth0.7 is stacked on it, and mac0 is stacked on it, and it has the node's address 192.0.2.10",
+		2: "mac0 is stacked on it, and it has the node's address 192.0.2.10",
+		3: "it has the node's address 192.0.2.10",
+		4: "it is part of a bond",
+		6: "a default route leads over it",
+	}
+	if !maps.Equal(n.barred, want) {
+		t.Errorf("got %v, want %v", n.barred, want)
+	}
 }

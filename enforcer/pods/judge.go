@@ -23,6 +23,8 @@ type evidence struct {
 	// of a while ago, if they were read.
 	inside   func(*link) ([]netip.Addr, error)
 	glimpsed func(*link) []netip.Addr
+	// unreadable is why a cached result could not be read, if one could not.
+	unreadable error
 }
 
 // judge comes to a decision on evidence: strong means first, so that weak ones

@@ -47,6 +47,9 @@ func (j *judge) why(p *wanted) string {
 		tried = append(tried, fmt.Sprintf("no CNI plugin told of it, the CNI cache has no result for it, no route leads to %s alone over a veth or netkit interface, and the namespace of none has it",
 			list(p.Addresses)))
 	}
+	if j.unreadable != nil {
+		tried = append(slices.Clone(tried), fmt.Sprintf("a cached result cannot be read, which may be its own: %v", j.unreadable))
+	}
 	return fmt.Sprintf("no interface is known to be its own: %s; nameward-cni in the CNI chain would tell (enforcer cni install), or the runtime's results where --cni-cache says (now %s)",
 		strings.Join(tried, "; "), either(j.config.Cache == "", "nowhere", j.config.Cache))
 }

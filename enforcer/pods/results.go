@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -135,12 +137,13 @@ func (r *results) happened(event fsnotify.Event) bool {
 	return true
 }
 
-// unreadable counts the files that are no JSON.
-func (r *results) unreadable() (n int) {
-	for _, c := range r.files {
-		if c.bad != nil {
-			n++
+// unreadable is a file that cannot be read, and why, or nil: the first by name,
+// so that it is the same each time.
+func (r *results) unreadable() error {
+	for _, name := range slices.Sorted(maps.Keys(r.files)) {
+		if err := r.files[name].bad; err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(r.dir, name), err)
 		}
 	}
-	return n
+	return nil
 }

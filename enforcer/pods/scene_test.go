@@ -62,6 +62,9 @@ func newScene(tb testing.TB) *scene {
 		}
 		tb.Skip("network namespaces need root")
 	}
+	if t, ok := tb.(*testing.T); ok {
+		t.Parallel() // each has a network of its own, and mostly waits
+	}
 	runtime.LockOSThread()
 	check(tb, unix.Unshare(unix.CLONE_NEWNET))
 	s := &scene{tb: tb, node: must(netns.Get()), changed: make(chan struct{}, 1)}

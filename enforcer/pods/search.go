@@ -2,6 +2,7 @@ package pods
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -123,6 +124,7 @@ func (s *search) look() (*Located, error) {
 	located, held := locate(&evidence{
 		config: s.config, now: s.config.Now(), pods: s.pods, facts: s.facts(), network: network, held: s.held,
 		nsid: s.nsid, inside: s.inside, glimpsed: s.glimpsed,
+		unreadable: s.results.unreadable(),
 	})
 	s.held = held
 	return located, nil
@@ -154,12 +156,7 @@ func (s *search) forgetGone() {
 
 func (s *search) facts() []*fact {
 	all := s.told.facts()
-	names := make([]string, 0, len(s.results.files))
-	for name := range s.results.files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(s.results.files)) {
 		if f := s.results.files[name].fact; f != nil {
 			all = append(all, f)
 		}
