@@ -1,7 +1,6 @@
 package pods
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -19,11 +18,28 @@ type events struct {
 	signal chan struct{}
 	ended  chan error
 
-	mu      sync.Mutex
-	changed what
-	// gone are the indices of interfaces that went: one that has the index
-	// later is another.
-	gone []int
+	mu   sync.Mutex
+	news news
+}
+
+// news are what has changed.
+type news struct {
+	what what
+	// links are the indices of interfaces that changed, with true for those
+	// that went: one that has the index later is another. Beside someLink they
+	// mean nothing, for then any may have changed.
+	links map[int]bool
+}
+
+// add takes what came later.
+func (n *news) add(later news) {
+	n.what |= later.what
+	if n.links == nil {
+		n.links = make(map[int]bool)
+	}
+	for index, gone := range later.links {
+		n.links[index] = n.links[index] || gone
+	}
 }
 
 // receiveBuffer holds the events of a burst of pods, in bytes.
@@ -60,7 +76,7 @@ func (e *events) gather() error {
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
 			// Events were lost: all may have changed.
-			e.tell(everything)
+			e.tell(news{what: everything})
 		case errors.Is(err, os.ErrClosed) || errors.Is(err, unix.EBADF):
 			return nil
 		case err != nil:
@@ -74,27 +90,24 @@ func (e *events) gather() error {
 func (e *events) heed(messages []syscall.NetlinkMessage) {
 	for _, m := range messages {
 		switch m.Header.Type {
-		case unix.RTM_NEWLINK:
-			e.tell(someLink)
-		case unix.RTM_DELLINK:
-			// A bridge says so of a port that leaves it.
+		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+			// A bridge says so, too, of its ports: it lets them go.
 			if len(m.Data) >= unix.SizeofIfInfomsg && m.Data[0] == unix.AF_UNSPEC {
-				e.tell(someLink, int(int32(binary.NativeEndian.Uint32(m.Data[4:]))))
+				e.tell(news{links: map[int]bool{number(m.Data[4:]): m.Header.Type == unix.RTM_DELLINK}})
 			}
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-			e.tell(someAddress)
+			e.tell(news{what: someAddress})
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 			if interesting(m.Data) {
-				e.tell(someRoute)
+				e.tell(news{what: someRoute})
 			}
 		}
 	}
 }
 
-func (e *events) tell(changed what, gone ...int) {
+func (e *events) tell(later news) {
 	e.mu.Lock()
-	e.changed |= changed
-	e.gone = append(e.gone, gone...)
+	e.news.add(later)
 	e.mu.Unlock()
 	select {
 	case e.signal <- struct{}{}:
@@ -103,10 +116,10 @@ func (e *events) tell(changed what, gone ...int) {
 }
 
 // take hands over what has changed since it was asked last.
-func (e *events) take() (changed what, gone []int) {
+func (e *events) take() news {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	changed, gone = e.changed, e.gone
-	e.changed, e.gone = 0, nil
-	return changed, gone
+	n := e.news
+	e.news = news{}
+	return n
 }

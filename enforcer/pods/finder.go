@@ -70,7 +70,12 @@ func (f *Finder) Told(a Attachment) {
 		if err := s.told.add(told{Attachment: a, At: s.config.Now()}); err != nil {
 			s.config.Log.Error("an attachment that the CNI chain told is not kept", "err", err)
 		}
-		s.stale |= someLink
+		// Its event may not have come yet, and what is not there is forgotten.
+		if a.IfIndex == 0 {
+			s.stale.add(news{what: someLink})
+		} else {
+			s.stale.add(news{links: map[int]bool{a.IfIndex: false}})
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package pods
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 
@@ -75,6 +76,33 @@ func (k *kernel) links() (map[int]*link, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	return all, nil
+}
+
+// some are the interfaces of before, those that were touched asked for again.
+func (k *kernel) some(before map[int]*link, touched map[int]bool) (map[int]*link, error) {
+	all := maps.Clone(before)
+	for index := range touched {
+		request := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
+		request.Sockets = k.sockets
+		b := make(body, unix.SizeofIfInfomsg)
+		copy(b[4:], nl.Uint32Attr(uint32(index)))
+		request.AddData(b)
+		request.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipCounters)))
+		answers, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+		switch {
+		case errors.Is(err, unix.ENODEV):
+			delete(all, index)
+		case err != nil:
+			return nil, fmt.Errorf("ask for interface %d: %w", index, err)
+		default:
+			for _, m := range answers {
+				if l := parseLink(m); l != nil {
+					all[l.index] = l
+				}
+			}
+		}
 	}
 	return all, nil
 }

@@ -34,22 +34,46 @@ const (
 	everything = someLink | someAddress | someRoute
 )
 
+// few is how many interfaces are asked for one by one. An event itself tells
+// less: the kernel sends the first one of a veth's second end before it is
+// connected to the first.
+const few = 50
+
+// touched are the interfaces to ask for again: those that changed, and the
+// other ends here of those that went, possibly to another namespace.
+func (n *network) touched(changed news) map[int]bool {
+	if len(changed.links) == 0 {
+		return nil
+	}
+	all := maps.Clone(changed.links)
+	for index, l := range n.links {
+		if l.nsid == nowhere && changed.links[l.peer] {
+			all[index] = false
+		}
+	}
+	return all
+}
+
 // read gives a new network in which what has changed is as it is now.
-func (k *kernel) read(last *network, changed what) (*network, error) {
+func (k *kernel) read(last *network, changed news) (*network, error) {
 	n := *last
 	var err error
-	if changed&someLink != 0 {
-		if n.links, err = k.links(); err != nil {
-			return nil, err
-		}
-		n.index()
+	switch touched := n.touched(changed); {
+	case changed.what&someLink != 0 || len(touched) > few:
+		n.links, err = k.links()
+	case len(touched) > 0:
+		n.links, err = k.some(n.links, touched)
 	}
-	if changed&someAddress != 0 {
+	if err != nil {
+		return nil, err
+	}
+	n.index()
+	if changed.what&someAddress != 0 {
 		if n.addresses, err = k.addresses(); err != nil {
 			return nil, err
 		}
 	}
-	if changed&someRoute != 0 {
+	if changed.what&someRoute != 0 {
 		n.ways, n.defaults = make(map[netip.Addr][]int), nil
 		if err = k.routes(n.follow); err != nil {
 			return nil, err

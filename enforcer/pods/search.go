@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"maps"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // fresh is how long what was read in a namespace counts, for a scan.
@@ -21,12 +22,12 @@ type search struct {
 	events  *events
 	results *results
 	network *network
-	// stale is what of the network is to be read again, freed whose index
-	// means another interface from now on.
-	stale what
-	freed []int
+	// stale is what of the network is to be read again.
+	stale news
 	// glimpses are what was read behind interfaces, by index.
 	glimpses map[int]glimpse
+	// places are namespaces by the paths they were found at.
+	places map[string]place
 	// retry is how long to wait for pods that have an address and are not
 	// found, full when everything was looked at last.
 	retry time.Duration
@@ -41,10 +42,16 @@ type glimpse struct {
 	at    time.Time
 }
 
+// place is a mounted namespace, and its number here.
+type place struct {
+	device, inode uint64
+	nsid          int
+}
+
 func beginSearch(config *Config, m *memory) (*search, error) {
 	s := &search{
-		memory: m, config: config, network: &network{}, stale: everything,
-		glimpses: make(map[int]glimpse), retry: firstRetry, full: config.Now(),
+		memory: m, config: config, network: &network{}, stale: news{what: everything},
+		glimpses: make(map[int]glimpse), places: make(map[string]place), retry: firstRetry, full: config.Now(),
 	}
 	var err error
 	dir := ""
@@ -111,16 +118,15 @@ func (s *search) drain() {
 
 // look decides where the pods are now.
 func (s *search) look() (*Located, error) {
-	changed, gone := s.events.take()
-	s.stale |= changed
-	s.freed = append(s.freed, gone...)
+	s.stale.add(s.events.take())
 	network, err := s.kernel.read(s.network, s.stale)
 	if err != nil {
 		return nil, err
 	}
 	network.bar(s.node)
-	s.network, s.stale = network, 0
+	s.network = network
 	s.forgetGone()
+	s.stale = news{}
 	located, held := locate(&evidence{
 		config: s.config, now: s.config.Now(), pods: s.pods, facts: s.facts(), network: network, held: s.held,
 		nsid: s.nsid, inside: s.inside, glimpsed: s.glimpsed,
@@ -132,9 +138,11 @@ func (s *search) look() (*Located, error) {
 
 // forgetGone ends what is known of interfaces that went.
 func (s *search) forgetGone() {
-	for _, index := range s.freed {
-		delete(s.held, index)
-		delete(s.glimpses, index)
+	for index, gone := range s.stale.links {
+		if gone {
+			delete(s.held, index)
+			delete(s.glimpses, index)
+		}
 	}
 	for id, t := range s.told.all {
 		a := t.Attachment
@@ -142,7 +150,7 @@ func (s *search) forgetGone() {
 		if a.IfIndex == 0 {
 			l = s.network.names[a.Interface]
 		}
-		if l == nil || slices.Contains(s.freed, l.index) {
+		if l == nil || s.stale.links[l.index] {
 			s.told.forget(id)
 		}
 	}
@@ -151,7 +159,6 @@ func (s *search) forgetGone() {
 			delete(s.glimpses, index)
 		}
 	}
-	s.freed = nil
 }
 
 func (s *search) facts() []*fact {
@@ -167,21 +174,36 @@ func (s *search) facts() []*fact {
 // nsid is the number of a namespace by its path, as told or below one of the
 // directories: a container may see it elsewhere than the runtime does.
 func (s *search) nsid(path string) int {
-	if id := s.kernel.nsid(path); id != nowhere {
+	if id := s.place(path); id != nowhere {
 		return id
 	}
 	for _, dir := range s.config.Netns {
-		other := filepath.Join(dir, filepath.Base(path))
-		if other == path {
-			continue
-		}
-		if _, err := os.Stat(other); err == nil {
-			if id := s.kernel.nsid(other); id != nowhere {
+		if other := filepath.Join(dir, filepath.Base(path)); other != path {
+			if id := s.place(other); id != nowhere {
 				return id
 			}
 		}
 	}
 	return nowhere
+}
+
+// place asks for the number of the namespace that is mounted at a path, once
+// for each that is: what is mounted lives, and keeps its number.
+func (s *search) place(path string) int {
+	var stat unix.Stat_t
+	if err := unix.Stat(path, &stat); err != nil {
+		delete(s.places, path)
+		return nowhere
+	}
+	if p, known := s.places[path]; known && p.device == stat.Dev && p.inode == stat.Ino {
+		return p.nsid
+	}
+	delete(s.places, path)
+	id := s.kernel.nsid(path)
+	if id != nowhere {
+		s.places[path] = place{stat.Dev, stat.Ino, id}
+	}
+	return id
 }
 
 func (s *search) inside(l *link) ([]netip.Addr, error) {
@@ -204,7 +226,9 @@ func (s *search) expire(safety time.Duration) {
 	if now.Sub(s.full) < safety {
 		return
 	}
-	s.full, s.stale = now, everything
+	s.full = now
+	s.stale.add(news{what: everything})
+	clear(s.places)
 	s.results.refresh()
 	for _, l := range s.network.links {
 		if l.far() && s.network.barred[l.index] == "" {
