@@ -43,6 +43,9 @@ const UnknownPod policy.EndpointID = 1<<64 - 1
 //     in this one, is let go unless a pod is attached: it is gone, or its name
 //     says now that it is no pod's. Without any call, the predecessor's stay.
 //
+// Whoever starts calls it before the first Apply: until then nobody has said which
+// interfaces must not be open when a predecessor's pod is gone.
+//
 // Indices are taken as they are; an interface that is gone meanwhile is no
 // error. On error the others are shut, and the caller tries again (D10). To be
 // called by the goroutine that calls Apply.
