@@ -37,7 +37,9 @@ type side struct {
 var (
 	intoPod  = side{"into_pod", ebpf.AttachTCXEgress, netlink.HANDLE_MIN_EGRESS}
 	outOfPod = side{"out_of_pod", ebpf.AttachTCXIngress, netlink.HANDLE_MIN_INGRESS}
-	sides    = []side{intoPod, outOfPod}
+	// In this order: TCX has the caller wait a grace period for each, and a pod
+	// that has just come speaks first (D9).
+	sides = []side{outOfPod, intoPod}
 )
 
 func (p *programs) of(s side) *ebpf.Program {

@@ -27,25 +27,40 @@ func newFilters(slot uint32, dir string) filters {
 	return filters{slot: slot, dir: dir, attachments: make(map[side]*attachment)}
 }
 
+// makeDir makes the directory that links are pinned in.
+func (f *filters) makeDir() error {
+	if f.dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return fmt.Errorf("create directory for pins: %w", err)
+	}
+	return nil
+}
+
 // run puts the current programs on the interface, or in the place of those that
 // are there. Packets find the slot already.
 func (d *Datapath) run(f *filters, ifindex int) error {
 	f.ifindex, f.runs = ifindex, nil
 	for _, s := range sides {
-		if a := f.attachments[s]; a != nil {
-			if err := a.replace(s, d.programs.of(s)); err != nil {
-				return err
-			}
-			continue
-		}
-		a, err := attach(d.cfg.Hook, s, ifindex, d.programs.of(s), f.dir)
-		if err != nil {
+		if err := d.hook(f, s); err != nil {
 			return err
 		}
-		f.attachments[s] = a
 	}
 	f.runs = d.programs
 	return nil
+}
+
+// hook does so on one side.
+func (d *Datapath) hook(f *filters, s side) error {
+	if a := f.attachments[s]; a != nil {
+		return a.replace(s, d.programs.of(s))
+	}
+	a, err := attach(d.cfg.Hook, s, f.ifindex, d.programs.of(s), f.dir)
+	if err == nil {
+		f.attachments[s] = a
+	}
+	return err
 }
 
 // take moves the filters from another owner to f, which has none in its hands.
@@ -150,10 +165,8 @@ func (d *Datapath) yield(f *filters) error {
 		fresh := newFilters(shutSlot, d.state.shutDir(ifindex))
 		shut = &fresh
 	}
-	if shut.dir != "" {
-		if err := os.MkdirAll(shut.dir, 0o700); err != nil {
-			return fmt.Errorf("create directory of interface %d: %w", ifindex, err)
-		}
+	if err := shut.makeDir(); err != nil {
+		return err
 	}
 	if err := d.slots.lead(d.programs, ifindex, shutSlot); err != nil {
 		return err

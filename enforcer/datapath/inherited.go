@@ -160,10 +160,7 @@ func (d *Datapath) sweep() error {
 	if d.swept {
 		return nil
 	}
-	keep := make(map[int]bool, len(d.pods)+len(d.shut))
-	for _, p := range d.pods {
-		keep[p.ifindex] = true
-	}
+	keep := d.podInterfaces()
 	for ifindex := range d.shut {
 		keep[ifindex] = true
 	}

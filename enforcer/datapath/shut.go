@@ -113,54 +113,72 @@ func (p Posture) enter(into *programs) error {
 }
 
 // guard sees to it that interfaces of the list which have no pod are shut, by the
-// current programs.
+// current programs: all of them for what comes out of pods first.
 func (d *Datapath) guard() error {
-	attached := make(map[int]bool, len(d.pods))
-	for _, p := range d.pods {
-		attached[p.ifindex] = true
+	open := d.unguarded()
+	errs := make(map[int]error)
+	for ifindex := range open {
+		errs[ifindex] = d.lead(ifindex)
 	}
-	for _, p := range d.leaving {
-		attached[p.ifindex] = true
-	}
-	var errs []error
-	for ifindex := range d.guarded {
-		f := d.shut[ifindex]
-		if attached[ifindex] || f != nil && f.runs == d.programs {
-			continue
-		}
-		if d.inherits(ifindex) {
-			continue
-		}
-		if err := d.shutOne(ifindex); err != nil {
-			errs = append(errs, fmt.Errorf("shut interface %d: %w", ifindex, err))
+	for _, s := range sides {
+		for ifindex, f := range open {
+			err := d.hook(f, s)
+			if gone(err) {
+				delete(open, ifindex)
+				err = d.letGo(ifindex, f)
+			}
+			errs[ifindex] = errors.Join(errs[ifindex], err)
 		}
 	}
-	return errors.Join(errs...)
+	var all []error
+	for ifindex, err := range errs {
+		if err != nil {
+			all = append(all, fmt.Errorf("shut interface %d: %w", ifindex, err))
+		} else if f := open[ifindex]; f != nil {
+			f.runs = d.programs
+		}
+	}
+	return errors.Join(all...)
 }
 
-// shutOne hooks one interface. Where the way to the posture cannot be written,
-// the programs are hooked all the same: they drop what leads nowhere.
-func (d *Datapath) shutOne(ifindex int) error {
-	f := d.shut[ifindex]
-	if f == nil {
-		fresh := newFilters(shutSlot, d.state.shutDir(ifindex))
-		f = &fresh
-	}
-	if f.dir != "" {
-		if err := os.MkdirAll(f.dir, 0o700); err != nil {
-			return fmt.Errorf("create directory: %w", err)
+// unguarded are the interfaces of the list that have no pod and do not run the
+// current programs.
+func (d *Datapath) unguarded() map[int]*filters {
+	attached := d.podInterfaces()
+	open := make(map[int]*filters)
+	for ifindex := range d.guarded {
+		f := d.shut[ifindex]
+		if attached[ifindex] || f != nil && f.runs == d.programs || d.inherits(ifindex) {
+			continue
 		}
+		if f == nil {
+			fresh := newFilters(shutSlot, d.state.shutDir(ifindex))
+			f = &fresh
+			d.shut[ifindex] = f
+		}
+		f.ifindex = ifindex
+		open[ifindex] = f
 	}
-	d.shut[ifindex] = f
-	led := d.slots.lead(d.programs, ifindex, shutSlot)
-	err := d.run(f, ifindex)
-	if gone(err) {
-		return d.letGo(ifindex, f)
+	return open
+}
+
+// podInterfaces are those on which filters of pods are, also of pods that could
+// not be removed yet.
+func (d *Datapath) podInterfaces() map[int]bool {
+	all := make(map[int]bool, len(d.pods))
+	for _, p := range d.pods {
+		all[p.ifindex] = true
 	}
-	if err == nil && led != nil {
-		f.runs = nil // to be tried again
+	for _, p := range d.leaving {
+		all[p.ifindex] = true
 	}
-	return errors.Join(led, err)
+	return all
+}
+
+// lead prepares that the interface is hooked. Where that fails it is hooked all
+// the same: the programs drop what leads nowhere.
+func (d *Datapath) lead(ifindex int) error {
+	return errors.Join(d.shut[ifindex].makeDir(), d.slots.lead(d.programs, ifindex, shutSlot))
 }
 
 // gone says whether the interface was removed meanwhile: ENOLINK is what a link

@@ -29,7 +29,7 @@ var datapathMutants = []mutant{
 	{"a pod has one address of its own", "P19", "enforcer/datapath/key.go",
 		"e.Addresses[:min(len(e.Addresses), len(own))]", "e.Addresses[:min(len(e.Addresses), 1)]", tests{"./enforcer/datapath", "Kernel"}},
 	{"only one direction is hooked", "D1", "enforcer/datapath/attach.go",
-		"sides    = []side{intoPod, outOfPod}", "sides    = []side{outOfPod}", tests{"./enforcer/datapath", "Both"}},
+		"sides    = []side{outOfPod, intoPod}", "sides    = []side{outOfPod}", tests{"./enforcer/datapath", "Both"}},
 	{"the filter takes the first place that others have", "D1", "enforcer/datapath/attach.go",
 		"filterPriority = 49152", "filterPriority = 7", tests{"./enforcer/datapath", "Others"}},
 	{"isolation of one direction is told of the other", "P6", "enforcer/datapath/key.go",
