@@ -108,7 +108,10 @@ func entries[K any](t *testing.T, m *ebpf.Map) (n int) {
 // orders that there are; nothing is left of them in the process or the kernel.
 func TestChurn(t *testing.T) {
 	hooks(t, func(t *testing.T, hook Hook) {
-		const pods, atOnce = 500, 25
+		pods, atOnce := 500, 25
+		if testing.Short() || hook == HookClsact && hasTCX() {
+			pods = 75
+		}
 		f := newFixture(t)
 		d := f.open(Config{Hook: hook, Pin: filepath.Join(f.bpf, "nameward"), ConnectionsPerPod: 64})
 		defer d.Close()

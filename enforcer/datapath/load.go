@@ -111,6 +111,8 @@ var ErrPrivilege = errors.New("loading eBPF programs needs root, or CAP_BPF, CAP
 func loadError(err error) error {
 	var verifier *ebpf.VerifierError
 	switch {
+	case errors.Is(err, unix.EACCES) && !mayTrackPointers():
+		return fmt.Errorf("load programs: %w (the verifier refuses them)", ErrPrivilege)
 	case errors.As(err, &verifier):
 		return fmt.Errorf("load programs: %w (nameward is tested on Linux 6.1 and later)", verifier)
 	case errors.Is(err, unix.EPERM):
@@ -119,6 +121,17 @@ func loadError(err error) error {
 		return fmt.Errorf("load programs: %w (nameward is tested on Linux 6.1 and later)", err)
 	}
 	return fmt.Errorf("load programs: %w", err)
+}
+
+// mayTrackPointers: without CAP_PERFMON the verifier takes the programs for
+// harmful and says something about registers (bpf_allow_ptr_leaks in the kernel).
+func mayTrackPointers() bool {
+	var have [2]unix.CapUserData
+	if unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &have[0]) != nil {
+		return true
+	}
+	effective := uint64(have[1].Effective)<<32 | uint64(have[0].Effective)
+	return effective&(1<<unix.CAP_PERFMON|1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 // tickLength is the length of a jiffy in nanoseconds: the coarse clocks move

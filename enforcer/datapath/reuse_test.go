@@ -65,17 +65,20 @@ func useAddressAgain(t *testing.T, hook Hook, pinned bool) {
 
 // TestPodGoneMeanwhile: a pod that goes while no enforcer runs leaves neither
 // filters nor state to whoever comes next (P16).
-func TestPodGoneMeanwhile(t *testing.T) {
-	p := newPlay(t, HookAuto, true)
+func TestPodGoneMeanwhile(t *testing.T) { hooks(t, goMeanwhile) }
+
+func goMeanwhile(t *testing.T, hook Hook) {
+	p := newPlay(t, hook, true)
 	p.turn(world([]*scenePod{p.client}, isolating(policy.Egress)))
 	p.connects(false)
 	must(t, p.d.Close())
 	p.connects(false)
 
-	p.d, p.now = p.open(Config{Pin: p.pin}), nil
+	p.d, p.now = p.open(Config{Hook: hook, Pin: p.pin}), nil
 	p.turn(world(nil))
-	if hasTCX() { // a filter on clsact goes with its interface
-		p.connects(true)
+	p.connects(true)
+	if n := filtersOn(t, p.client.iface); n != 0 {
+		t.Errorf("got %d filters on the interface, want none", n)
 	}
 	left, err := os.ReadDir(filepath.Join(p.pin, "pods"))
 	must(t, err)
