@@ -127,10 +127,12 @@ func inUse(t *testing.T, p Place) *libcni.NetworkConfigList {
 		}
 		return list
 	}
-	single, err := libcni.ConfFromFile(files[0]) //nolint:staticcheck // runtimes read such files
+	//lint:ignore SA1019 runtimes read such files
+	single, err := libcni.ConfFromFile(files[0])
 	if err != nil {
 		t.Fatalf("%s: %v", files[0], err)
 	}
+	//lint:ignore SA1019 as above
 	list, err := libcni.ConfListFromConf(single)
 	if err != nil {
 		t.Fatalf("%s: %v", files[0], err)
