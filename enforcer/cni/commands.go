@@ -96,19 +96,23 @@ func (p plugin) gc(args *skel.CmdArgs) error {
 }
 
 // validAttachments are the containers that a GC lets live. A runtime that says
-// nothing has not said that nothing lives.
+// nothing has not said that nothing lives; null is how libcni says that.
 func validAttachments(stdin []byte) ([]string, error) {
-	var said struct {
-		Valid *[]types.GCAttachment `json:"cni.dev/valid-attachments"`
+	const key = "cni.dev/valid-attachments"
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(stdin, &keys); err != nil {
+		return nil, types.NewError(types.ErrDecodingFailure, "read configuration: "+err.Error(), "")
 	}
-	if err := json.Unmarshal(stdin, &said); err != nil {
-		return nil, types.NewError(types.ErrDecodingFailure, "read cni.dev/valid-attachments: "+err.Error(), "")
+	text, ok := keys[key]
+	if !ok {
+		return nil, types.NewError(types.ErrInvalidNetworkConfig, "GC has no "+key+"; want the list of attachments that live, if only an empty one", "")
 	}
-	if said.Valid == nil {
-		return nil, types.NewError(types.ErrInvalidNetworkConfig, "GC has no cni.dev/valid-attachments; want the list of attachments that live, if only an empty one", "")
+	var said []types.GCAttachment
+	if err := json.Unmarshal(text, &said); err != nil {
+		return nil, types.NewError(types.ErrDecodingFailure, "read "+key+": "+err.Error(), "")
 	}
-	valid := make([]string, 0, len(*said.Valid))
-	for _, a := range *said.Valid {
+	valid := make([]string, 0, len(said))
+	for _, a := range said {
 		valid = append(valid, a.ContainerID)
 	}
 	return valid, nil

@@ -37,6 +37,11 @@ var bans = []ban{
 	{"enforcer/policy", "k8s.io/client-go", "a folder of files and an API server lead to the same model", nil},
 	{"enforcer/grants", "github.com/cilium/ebpf", "lifetimes are pure; the clock is passed in", nil},
 	{"enforcer/grants", "google.golang.org/grpc", "lifetimes are pure; the clock is passed in", nil},
+	{"enforcer/cni", "k8s.io", "the CNI plugin runs for every pod's start: it is small, and knows only what the runtime tells it", nil},
+	{"enforcer/cni", "google.golang.org/grpc", "the CNI plugin is small", nil},
+	{"enforcer/chain", "github.com/containernetworking", "the protocol is apart from CNI's results", nil},
+	{"enforcer/chain", module + "enforcer/policy", "how an interface is told of is apart from what is done with it", nil},
+	{"enforcer/cniconf", module + "enforcer/policy", "a configuration is put in place without knowing what for", nil},
 	{"plugin/names", module + "plugin/stream", "names are pure", nil},
 	{"plugin/names", "github.com/miekg/dns", "names are pure", nil},
 }
