@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/nameward/nameward/hack/e2e/cluster"
+)
+
+// scenario is a story with checks. Those that are alone change what all others
+// see, so nothing runs beside them.
+type scenario struct {
+	name, about string
+	alone       bool
+	// needs say what the cluster must have; the words are for people.
+	needs []need
+	play  func(*stage) error
+}
+
+// need is something that not every cluster has.
+type need struct {
+	what string
+	met  func(*world) bool
+}
+
+var (
+	theLab      = need{"the lab, to see and stop things from outside", func(w *world) bool { return w.lab != nil }}
+	theOutside  = need{"the lab's world outside", func(w *world) bool { return w.lab != nil }}
+	bothFamily  = need{"a dual-stack cluster", func(w *world) bool { return w.dual }}
+	threeNodes  = need{"three nodes", func(w *world) bool { return len(w.nodes) >= 3 }}
+	besideCount = 3 // scenarios at a time
+)
+
+// scenarios in the order of their telling; uninstalling comes last.
+var scenarios = []scenario{
+	{name: "article", about: "the seed scenario of the manifests in testdata/seed, names included", alone: true, needs: []need{theOutside}, play: article},
+	{name: "workloads", about: "standalone pods, Jobs, StatefulSets and rolling Deployments (P16, P21)", play: workloads},
+	{name: "ports", about: "named ports and Services (P10, P22)", play: ports},
+	{name: "host", about: "probes of the node, hostNetwork pods, node peers (P14, P17, P18)", needs: []need{threeNodes}, play: host},
+	{name: "nodes", about: "pods of three nodes, labels that change (P12)", needs: []need{threeNodes}, play: nodes},
+	{name: "dual", about: "both families at the same time (P20)", needs: []need{bothFamily}, play: dual},
+	{name: "status", about: "conditions and Events (P15, S4)", play: status},
+	{name: "default", about: "node default switched live, for all and for one node (P7)", alone: true, play: nodeDefault},
+	{name: "settings", about: "settings that cannot be (S5)", alone: true, play: badSettings},
+	{name: "figures", about: "how long changes take, and what the enforcer costs", alone: true, needs: []need{theLab, threeNodes}, play: figures},
+	{name: "upgrade", about: "enforcers rolled and crashed under traffic (D8)", alone: true, play: upgrade},
+	{name: "outage", about: "the API server away (D8)", alone: true, needs: []need{theLab}, play: outage},
+	{name: "replicas", about: "CoreDNS from one replica to three and back (N13)", alone: true, needs: []need{theOutside}, play: replicas},
+	{name: "churn", about: "pods that come and go leave nothing", alone: true, needs: []need{theLab}, play: churn},
+	{name: "race", about: "the first packet of a new pod, with and without the chain plugin (D9)", alone: true, play: race},
+}
+
+// world is the cluster that all scenarios share.
+type world struct {
+	*cluster.Cluster
+	*report
+	lab     *laboratory
+	release *release
+	nodes   []string
+	dual    bool
+	short   bool
+	stay    bool
+}
+
+func run(ctx context.Context, o options, r *report) (failure error) {
+	chosen, err := choose(o.only)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	c, lab, err := reach(ctx, o)
+	if err != nil {
+		return fmt.Errorf("reach the cluster: %w", err)
+	}
+	c.Agnhost = o.agnhost
+	w := &world{Cluster: c, report: r, lab: lab, short: o.short, stay: o.stay}
+	w.release = &release{options: o, cluster: c, lab: lab}
+	// What is cleaned up is cleaned up after an interruption, too.
+	defer func() {
+		if lab != nil && lab.ours && !o.keep {
+			failure = errors.Join(failure, lab.stop(ctx))
+		}
+	}()
+	defer c.Close()
+	if err := w.look(ctx); err != nil {
+		return err
+	}
+	r.note("cluster of %d nodes is there after %s", len(w.nodes), time.Since(began).Round(time.Second))
+	return w.tell(ctx, chosen)
+}
+
+func choose(only string) ([]scenario, error) {
+	if only == "" {
+		return scenarios, nil
+	}
+	var chosen []scenario
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
+		if i < 0 && name != "none" {
+			return nil, fmt.Errorf("-only: there is no scenario %q; -list has them", name)
+		}
+		if i >= 0 {
+			chosen = append(chosen, scenarios[i])
+		}
+	}
+	return chosen, nil
+}
+
+// look finds out what kind of cluster it is.
+func (w *world) look(ctx context.Context) error {
+	var list corev1.NodeList
+	if err := w.Get(ctx, "/api/v1/nodes", &list); err != nil {
+		return err
+	}
+	for _, n := range list.Items {
+		if !n.Spec.Unschedulable {
+			w.nodes = append(w.nodes, n.Name)
+		}
+	}
+	slices.Sort(w.nodes)
+	if len(w.nodes) == 0 {
+		return errors.New("the cluster has no node that takes pods")
+	}
+	w.dual = len(list.Items[0].Status.Addresses) > 0 && slices.ContainsFunc(list.Items[0].Status.Addresses, func(a corev1.NodeAddress) bool {
+		return a.Type == corev1.NodeInternalIP && strings.Contains(a.Address, ":")
+	}) && len(list.Items[0].Spec.PodCIDRs) > 1
+	return nil
+}
+
+// tell installs, plays and uninstalls.
+func (w *world) tell(ctx context.Context, chosen []scenario) error {
+	before := w.traces(ctx)
+	if err := w.installed(ctx); err != nil {
+		w.diagnose(context.WithoutCancel(ctx), "install", nil)
+	} else {
+		w.beside(ctx, chosen)
+		for _, s := range chosen {
+			if s.alone {
+				w.play(ctx, s)
+			}
+		}
+	}
+	ctx = context.WithoutCancel(ctx)
+	if w.stay {
+		return nil
+	}
+	w.uninstalled(ctx, before)
+	w.clean(ctx)
+	return nil
+}
+
+// installed is the first check.
+func (w *world) installed(ctx context.Context) error {
+	s := &stage{world: w, ctx: ctx, name: "install"}
+	return errors.Join(
+		s.check("helm install succeeds", func() error { return w.release.install(ctx) }),
+		s.check("every node has a Ready enforcer, and CoreDNS is Ready", func() error { return w.release.ready(ctx) }),
+		s.check("test pods know where to ask", func() error { return w.findDNS(ctx) }),
+	)
+}
+
+// findDNS has test pods ask our CoreDNS, where kubelets do not send them there.
+func (w *world) findDNS(ctx context.Context) error {
+	if w.lab != nil {
+		return nil
+	}
+	var service corev1.Service
+	err := w.Get(ctx, "/api/v1/namespaces/"+namespace+"/services/nameward-dns", &service)
+	w.Cluster.DNS = service.Spec.ClusterIP
+	return err
+}
+
+func (w *world) beside(ctx context.Context, chosen []scenario) {
+	var all sync.WaitGroup
+	turns := make(chan struct{}, besideCount)
+	for _, s := range chosen {
+		if !s.alone {
+			turns <- struct{}{}
+			all.Go(func() {
+				defer func() { <-turns }()
+				w.play(ctx, s)
+			})
+		}
+	}
+	all.Wait()
+}
+
+// play is one scenario, with what it made taken away afterwards.
+func (w *world) play(ctx context.Context, sc scenario) {
+	for _, n := range sc.needs {
+		if !n.met(w) {
+			w.skip(sc.name, "needs "+n.what)
+			return
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	limit := 10 * time.Minute
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	s := &stage{world: w, ctx: ctx, name: sc.name}
+	if err := sc.play(s); err != nil {
+		s.wrong = true
+		w.fail(sc.name, "is told to its end", err)
+	}
+	if s.wrong {
+		w.diagnose(context.WithoutCancel(ctx), sc.name, s.namespaces)
+	}
+	s.end()
+}
+
+// clean deletes what tests have made, namespaces of killed runs included.
+func (w *world) clean(ctx context.Context) {
+	for _, args := range [][]string{
+		{"delete", "clusternetworkpolicies.networking.k8s.aws,clusternetworkpolicies.policy.networking.k8s.io", "-l", mark, "--ignore-not-found"},
+		{"delete", "namespace", "-l", mark, "--ignore-not-found"},
+	} {
+		if _, err := w.Kubectl(ctx, "", args...); err != nil {
+			w.note("not cleaned up: %v", err)
+		}
+	}
+}

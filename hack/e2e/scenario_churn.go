@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nameward/nameward/hack/e2e/cluster"
+)
+
+// churn: pods that were leave no pins and no entries (D8, P16).
+func churn(s *stage) error {
+	ns, err := s.place("")
+	if err != nil {
+		return err
+	}
+	err = s.Apply(s.ctx, networkPolicy(ns, "isolated", everyPod, nobody, []string{"{to: [{podSelector: {}}]}"}),
+		applicationNetworkPolicy(ns, "names", everyPod, nil, []string{`{to: [{domainNames: ["example.com"]}]}`}))
+	if err != nil {
+		return err
+	}
+	before, err := s.kept(s.ctx)
+	if err != nil {
+		return err
+	}
+	total, batch := s.times(500, 30), 50
+	for from := 0; from < total; from += batch {
+		if err := s.wave(ns, from, min(from+batch, total)); err != nil {
+			return err
+		}
+	}
+	_ = s.check(fmt.Sprintf("D8, P16: after %d pods nodes keep what they kept before", total), func() error {
+		return cluster.Await(s.ctx, 30*time.Second, "pins and pods to be gone", func(ctx context.Context) error {
+			after, err := s.kept(ctx)
+			if err == nil && after != before {
+				err = fmt.Errorf("got\n%s\nwant\n%s", after, before)
+			}
+			return err
+		})
+	})
+	return nil
+}
+
+// wave makes pods, has them live, and deletes them.
+func (s *stage) wave(ns string, from, to int) error {
+	var pods []cluster.Pod
+	for i := from; i < to; i++ {
+		pods = append(pods, cluster.Pod{Namespace: ns, Name: fmt.Sprintf("churn-%d", i), Node: s.nodes[i%len(s.nodes)], Labels: map[string]string{"churn": "true"}})
+	}
+	if err := s.Start(s.ctx, pods...); err != nil {
+		return err
+	}
+	_, err := s.Kubectl(s.ctx, "", "delete", "pods", "-n", ns, "-l", "churn=true", "--wait=true", "--timeout=120s")
+	return err
+}
+
+// kept is what each node keeps for pods: pins by directory, and pods in the
+// enforcer's count.
+func (s *stage) kept(ctx context.Context) (string, error) {
+	var all strings.Builder
+	for _, n := range s.nodes {
+		pins, err := s.lab.node(ctx, n, "sh", "-c", "find /sys/fs/bpf -type f | wc -l")
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&all, "%s: %s pins", n, strings.TrimSpace(pins))
+		for _, name := range []string{"nameward_endpoints", "nameward_interfaces_missing"} {
+			value, err := s.metric(ctx, n, name)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&all, ", %s %g", name, value)
+		}
+		fmt.Fprintln(&all)
+	}
+	return all.String(), nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/nameward/nameward/hack/e2e/cluster"
+)
+
+// outage: without an API server what was in force stays in force, names are
+// learnt, and what has changed is caught up with. Nothing can be asked of pods
+// through the API meanwhile, so they note themselves what they see.
+func outage(s *stage) error {
+	c, err := s.talk()
+	if err != nil {
+		return err
+	}
+	ns := c.other.Namespace
+	away := time.Duration(s.times(60, 10)) * time.Second
+	// begins to ask for names when the server is away: 3 s from now, once each second
+	asker := cluster.Pod{Namespace: ns, Name: "asker", Labels: map[string]string{"asks": "true"}, Script: `
+trap 'exit 0' TERM
+sleep 3
+for i in 0 1 2 3 4; do
+	/agnhost connect "n$((100 + i)).many.example.net:80" --timeout=900ms >/dev/null 2>&1 && echo reached >>/tmp/reached
+	/agnhost connect "n$((110 + i)).many.example.org:80" --timeout=900ms >/dev/null 2>&1 && echo leaked >>/tmp/leaked
+	/agnhost connect "httpbin.org:80" --timeout=900ms >/dev/null 2>&1 && echo leaked >>/tmp/leaked
+done
+echo done >>/tmp/done
+while :; do sleep 1; done
+`}
+	err = s.Apply(s.ctx, applicationNetworkPolicy(ns, "names", podLabel("pod", "asker"), nil, []string{`{to: [{domainNames: ["*.many.example.net"]}], ports: [{port: 80, protocol: TCP}]}`}))
+	if err == nil {
+		s.settled()
+		err = s.Start(s.ctx, asker)
+	}
+	if err != nil {
+		return err
+	}
+	s.later(func(ctx context.Context) error { return s.lab.run(ctx, nil, "apiserver", "start") })
+	if err := s.lab.run(s.ctx, nil, "apiserver", "stop"); err != nil {
+		return err
+	}
+	s.note("the API server is away for %s", away)
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(away):
+	}
+	if err := s.lab.run(s.ctx, nil, "apiserver", "start"); err != nil {
+		return err
+	}
+	_ = s.check("D8: enforcers are Ready, none had to start again", func() error { return s.release.ready(s.ctx) })
+	s.unharmed(c, "the API server was away")
+	_ = s.check("D8: names were learnt meanwhile, and nothing else was reached", func() error { return s.askerSaw(asker) })
+	if err := s.Apply(s.ctx, networkPolicy(ns, "later", podLabel("pod", "server"), []string{"{from: [{podSelector: {matchLabels: {pod: other}}}]}"}, nil)); err != nil {
+		return err
+	}
+	s.routes("a policy after it:", route{from: c.other, target: c.target, as: "server", want: pass})
+	return nil
+}

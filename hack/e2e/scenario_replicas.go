@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/nameward/nameward/hack/e2e/cluster"
+)
+
+func (s *stage) askerSaw(asker cluster.Pod) error {
+	return cluster.Await(s.ctx, 3*awaitLimit, "the asker to end", func(ctx context.Context) error {
+		out, err := s.Exec(ctx, asker, "/bin/bash", "-c", "cat /tmp/done /tmp/reached /tmp/leaked 2>/dev/null; true")
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(out, "done") || strings.Count(out, "reached") != 5 || strings.Contains(out, "leaked") {
+			return fmt.Errorf("got %q, want done and 5 times reached", strings.Fields(out))
+		}
+		return nil
+	})
+}
+
+// curious asks for one name after the other, each for the first time, and
+// connects at once. A first SYN that is dropped is sent again after a second, so
+// what took longer has lost it.
+const curious = `
+trap 'exit 0' TERM
+n=0 lost=0
+while :; do
+	/agnhost connect "n$((n %% 150)).%s:80" --timeout=950ms >/dev/null 2>&1 || { lost=$((lost + 1)); echo "n$n" >>/tmp/lost; }
+	n=$((n + 1))
+	echo "$n $lost" >/tmp/count
+	sleep .05
+done
+`
+
+// replicas: any number of CoreDNS, each with a session to every enforcer, and no
+// connection by name is lost while they come and go (N13).
+func replicas(s *stage) error {
+	ns, err := s.place("")
+	if err != nil {
+		return err
+	}
+	err = s.Apply(s.ctx, applicationNetworkPolicy(ns, "names", everyPod, nil, []string{`{to: [{domainNames: ["*.short.example.net"]}], ports: [{port: 80, protocol: TCP}]}`}))
+	if err != nil {
+		return err
+	}
+	s.settled()
+	var askers []cluster.Pod
+	for _, n := range s.nodes {
+		askers = append(askers, cluster.Pod{Namespace: ns, Name: "curious-" + n, Node: n, Script: fmt.Sprintf(curious, "short.example.net")})
+	}
+	if err := s.Start(s.ctx, askers...); err != nil {
+		return err
+	}
+	before, err := s.lost(askers)
+	if err != nil {
+		return err
+	}
+	s.later(func(ctx context.Context) error { return s.scale(ctx, 2) })
+	for _, count := range []int{1, 3, 1} {
+		_ = s.check(fmt.Sprintf("N13: CoreDNS is scaled to %d", count), func() error { return s.scale(s.ctx, count) })
+		_ = s.check(fmt.Sprintf("N13: every enforcer has %d sessions", count), func() error {
+			return s.everyMetric("nameward_dns_sessions", func(v float64) bool { return int(v) == count })
+		})
+		if s.ctx.Err() != nil {
+			return s.ctx.Err()
+		}
+	}
+	return s.check("N3, N13: every connection by name came about at its first SYN", func() error {
+		after, err := s.lost(askers)
+		for i := range after {
+			if err == nil && (after[i][1] != before[i][1] || after[i][0] <= before[i][0]) {
+				names, _ := s.Exec(s.ctx, askers[i], "tail", "-5", "/tmp/lost")
+				err = fmt.Errorf("%s: of %d connections %d were lost, the last %v", askers[i].Name, after[i][0]-before[i][0], after[i][1]-before[i][1], strings.Fields(names))
+			}
+		}
+		return err
+	})
+}
+
+func (s *stage) lost(pods []cluster.Pod) ([][2]int, error) {
+	all := make([][2]int, len(pods))
+	for i, p := range pods {
+		var err error
+		if all[i], err = s.counts(p); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (w *world) scale(ctx context.Context, count int) error {
+	_, err := w.Kubectl(ctx, "", "scale", "deployment/nameward-dns", "-n", namespace, fmt.Sprintf("--replicas=%d", count))
+	if err == nil {
+		err = w.release.ready(ctx)
+	}
+	return err
+}
