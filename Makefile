@@ -47,6 +47,22 @@ prove-names: build ## prove names on three nodes and three CoreDNS under load an
 oracles: ## hold rules against other people's models, and deploy/crds against an API server's validation
 	cd hack/oracles && go test -timeout 10m $(ARGS) ./...
 
+# What helm takes the cluster's version to be where there is none to ask.
+HELM_KUBERNETES := -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36 \
+	-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36
+.PHONY: helm
+helm: ## build bin/helm, two minutes the first time
+	cd hack/chart && go build -trimpath -ldflags "-s -w $(HELM_KUBERNETES)" -o ../../bin/helm helm.sh/helm/v3/cmd/helm
+
+.PHONY: chart
+chart: ## test deploy/chart and its documents; with NAMEWARD_KUBECONFIG against that API server too
+	cd hack/chart && go test -timeout 10m $(ARGS) ./...
+
+.PHONY: manifests
+manifests: ## render deploy/manifests from the chart
+	cp deploy/crds/*.yaml deploy/chart/nameward/crds/
+	cd hack/chart && go run .
+
 .PHONY: kernels
 kernels: ## run the kernel's tests on older Linux, emulated (Debian: qemu-system-x86 busybox-static cpio xz-utils)
 	for release in 6.1 6.12; do hack/vm/run $$release; done
@@ -103,4 +119,5 @@ lint: ## gofmt, vet, staticcheck, and the form of the C
 	go tool staticcheck -tags $(TAGS) ./...
 	go build -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	cd hack/oracles && go vet ./... && ../../bin/staticcheck ./...
+	cd hack/chart && go vet ./... && ../../bin/staticcheck ./...
 	clang-format-19 --dry-run --Werror bpf/*.h bpf/*.c

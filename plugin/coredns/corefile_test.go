@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,6 +20,9 @@ import (
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 
 	"github.com/miekg/dns"
+	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/nameward/nameward/plugin/internal/apiserver/apitest"
 	"github.com/nameward/nameward/plugin/internal/enforcertest"
@@ -58,6 +63,39 @@ func TestShippedCorefiles(t *testing.T) {
 			}
 			alone(t, func() { startCorefile(t, file, string(content)) })
 		})
+	}
+}
+
+// TestDeployedCorefiles starts those that deploy/manifests give to clusters; the
+// chart renders the same.
+func TestDeployedCorefiles(t *testing.T) {
+	for _, name := range []string{"nameward.yaml", "node-local.yaml"} {
+		t.Run(name, func(t *testing.T) {
+			content, err := os.ReadFile("../../deploy/manifests/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			corefile := deployed(t, content)
+			if !strings.Contains(corefile, "nameward {") {
+				t.Fatalf("got no Corefile with the plugin, but %q", corefile)
+			}
+			alone(t, func() { startCorefile(t, name, corefile) })
+		})
+	}
+}
+
+// deployed is the Corefile of the ConfigMap that CoreDNS's pods mount.
+func deployed(t *testing.T, manifests []byte) string {
+	t.Helper()
+	for reader := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(manifests))); ; {
+		document, err := reader.Read()
+		if err != nil {
+			return ""
+		}
+		var c core.ConfigMap
+		if sigsyaml.Unmarshal(document, &c) == nil && c.Kind == "ConfigMap" && c.Name == "nameward-corefile" {
+			return c.Data["Corefile"]
+		}
 	}
 }
 
