@@ -64,9 +64,19 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	b := readBuild()
 	n := newNode(kernel, datapath.Now, c.log, newMeters(registry, b))
 	comp := newCompiler(c.node, c.settings(), n, c.log)
-	from, err := c.source()
+	var here *residence // nil for a folder
+	from, err := c.source(func(faults []settings.Fault) {
+		if here != nil {
+			here.tellSettings(c.namespace, faults)
+		}
+	})
 	if err != nil {
 		return err
+	}
+	if c.cluster != nil {
+		if here, err = c.reside(n, comp, kernel, registry); err != nil {
+			return err
+		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	client, err := dns.New(dns.Config{
@@ -95,6 +105,9 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	spawn(func(ctx context.Context) { c.watchNetwork(ctx, comp) })
 	group.Go(func() error {
 		return from.run(ctx, func(v view) {
+			if here != nil {
+				here.where.see(v)
+			}
 			comp.setView(v)
 			client.Moved()
 		})
@@ -102,6 +115,9 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	group.Go(func() error {
 		return kernel.Denials(ctx, func(d datapath.Denial) { denied.note(ctx, d) })
 	})
+	if here != nil {
+		here.spawn(ctx, group)
+	}
 	if listener != nil {
 		handler := pages(registry, func() []string { return append(from.missing(), missing(n, client.States())...) })
 		group.Go(func() error { return serve(ctx, listener, handler, c.log) })
@@ -116,14 +132,14 @@ func (c config) settings() settings.Settings {
 	return settings.Settings{
 		Default: c.verdict, Mode: c.mode, ClusterDNS: c.clusterDNS, MinTTL: c.minTTL, Grace: c.grace,
 		GuardAllow: c.guardAllow, GuardInCluster: c.inCluster, NAT64: c.nat64,
-		AddressesPerName: c.perName, AddressesPerPod: c.perPod,
+		AddressesPerName: c.perName, AddressesPerPod: c.perPod, StartPosture: c.posture,
 	}
 }
 
 // watchNetwork keeps looking at the node's network, anew after lost events.
 func (c config) watchNetwork(ctx context.Context, comp *compiler) {
 	for {
-		err := watchSurroundings(ctx, comp.setSurroundings)
+		err := watchSurroundings(ctx, c.cluster == nil, comp.setSurroundings)
 		if ctx.Err() != nil {
 			return
 		}

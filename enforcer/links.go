@@ -51,9 +51,10 @@ func look() (*surroundings, error) {
 }
 
 // watchSurroundings calls changed with every new state, the first at once, on
-// the calling goroutine. It returns nil when ctx ends, and an error when the
-// kernel's events were lost: then it is to be called again.
-func watchSurroundings(ctx context.Context, changed func(*surroundings)) error {
+// the calling goroutine; a state that differs in its links alone only where these
+// matter. It returns nil when ctx ends, and an error when the kernel's events were
+// lost: then it is to be called again.
+func watchSurroundings(ctx context.Context, links bool, changed func(*surroundings)) error {
 	// Subscribed before the first look, so that nothing falls in between.
 	socket, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
 	if err != nil {
@@ -64,7 +65,7 @@ func watchSurroundings(ctx context.Context, changed func(*surroundings)) error {
 	last := &surroundings{}
 	for {
 		now, err := look()
-		if err == nil && (last.links == nil || !now.equal(last)) {
+		if err == nil && (last.links == nil || !slices.Equal(now.addresses, last.addresses) || links && !now.equal(last)) {
 			last = now
 			changed(now)
 		}

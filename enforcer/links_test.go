@@ -69,7 +69,7 @@ func TestSurroundingsFollowTheNetwork(t *testing.T) {
 		{"all gone", nil, false, cancel},
 	}
 	at := 0
-	err := watchSurroundings(ctx, func(s *surroundings) {
+	err := watchSurroundings(ctx, true, func(s *surroundings) {
 		want := steps[at]
 		if _, pod := s.links["pod0"]; pod != want.pod || !slices.Equal(s.addresses, want.addresses) {
 			return // on the way: a link goes in several events

@@ -28,6 +28,7 @@ type options struct {
 	manifests, pin, node, metrics string
 	kubernetes                    bool
 	kubeconfig, namespace         string
+	resident                      resident
 	dns                           []string
 	verdict, mode                 string
 	minTTL, grace                 time.Duration
@@ -43,6 +44,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.manifests, "manifests", "", "folder of Kubernetes manifests: pods, namespaces, nodes, services, policies")
 	f.BoolVar(&o.kubernetes, "kubernetes", false, "read the cluster that this pod runs in, by its service account, instead of manifests")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "read the cluster of this kubeconfig file instead of manifests")
+	o.resident.register(f)
 	f.StringVar(&o.namespace, "namespace", "", "in a cluster, the enforcer's own namespace, which has the ConfigMap of settings (default: $POD_NAMESPACE or nameward)")
 	f.StringArrayVar(&o.dns, "dns", nil, "where CoreDNS serves enforcers: unix:///path, tcp://host:port or, in a cluster, service://namespace/name:port; every replica behind a name is dialled (repeatable)")
 	f.StringVar(&o.verdict, "default", "deny", "deny or allow where no policy decides; settings override it")
@@ -73,6 +75,8 @@ type config struct {
 	// cluster is the API server that is the source, nil where manifests are.
 	cluster           *kube.REST
 	namespace         string
+	resident          resident
+	posture           settings.Posture
 	metrics           string
 	targets           []dns.Target
 	credentials       dns.Credentials
@@ -100,6 +104,8 @@ func (o *options) config(e env) (config, error) {
 	m.note("pin", checkPin(o.pin))
 	m.note("metrics", checkListen(o.metrics))
 	c.node = parsed(&m, "node", e.nodeName, o.node)
+	c.posture = o.resident.check(&m, e, c.node)
+	c.resident = o.resident
 	c.verdict = parsed(&m, "default", parseVerdict, o.verdict)
 	c.mode = parsed(&m, "mode", convert.ParseMode, o.mode)
 	m.note("min-ttl", checkLifetime(o.minTTL))

@@ -20,12 +20,15 @@ type source struct {
 	missing func() []string
 }
 
-func (c config) source() (source, error) {
+// source tells invalid what is wrong with the settings of a cluster, and with
+// nothing that they are good again.
+func (c config) source(invalid func([]settings.Fault)) (source, error) {
 	if c.cluster == nil {
 		return c.folder(), nil
 	}
 	s, err := kube.New(kube.Config{
-		REST: c.cluster, Node: c.node, Namespace: c.namespace, Log: c.log, Invalid: c.tellSettings,
+		REST: c.cluster, Node: c.node, Namespace: c.namespace, Log: c.log,
+		Invalid: func(faults []settings.Fault) { c.tellSettings(faults); invalid(faults) },
 	})
 	if err != nil {
 		return source{}, err

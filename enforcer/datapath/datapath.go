@@ -150,6 +150,13 @@ func (d *Datapath) needs(t *policy.Tables) int {
 	return n
 }
 
+// Succeeds says whether a predecessor has policed pods with the same pin
+// directory. To be called before the first Apply.
+func (d *Datapath) Succeeds() (bool, error) {
+	pods, err := d.state.pinnedPods()
+	return len(pods) > 0, err
+}
+
 // Close lets go of everything. Filters that are pinned, or on a clsact qdisc,
 // stay in force with the policy they have.
 func (d *Datapath) Close() error {
