@@ -101,7 +101,10 @@ func TestCommandLineMistakes(t *testing.T) {
 func TestModeIsSetByFlag(t *testing.T) {
 	for flag, want := range map[string]convert.Mode{"audit": convert.ModeAudit, "enforce": convert.ModeEnforce} {
 		var out, errs bytes.Buffer
-		o := options{manifests: t.TempDir(), pin: "/pin", node: "n", verdict: "deny", mode: flag, logFormat: "text", logLevel: "info", connections: 64, perName: 1, perPod: 1}
+		var o options
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		o.register(flags)
+		check(t, flags.Parse([]string{"--manifests", t.TempDir(), "--node", "n", "--mode", flag}))
 		c, err := o.config(testEnv(&out, &errs))
 		if got := c.settings().Mode; err != nil || got != want {
 			t.Errorf("--mode %s: got %v and %v, want %v", flag, got, err, want)
