@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -129,7 +130,7 @@ func newClient(config *rest.Config, shared *http.Client, k kind) (*client, error
 }
 
 func (c *client) request(o metav1.ListOptions) *rest.Request {
-	r := c.rest.Get().Resource(c.kind.Resource)
+	r := c.rest.Get().Resource(c.kind.Resource).MaxRetries(0) // persist does
 	if c.kind.namespace != "" {
 		r = r.Namespace(c.kind.namespace)
 	}
@@ -144,8 +145,19 @@ func (c *client) request(o metav1.ListOptions) *rest.Request {
 
 func (c *client) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	o.Watch = true
-	return c.request(o).Watch(ctx)
+	w, err := c.request(o).Watch(ctx)
+	if err == nil && reflect.TypeOf(w) == empty {
+		return nil, errHungUp
+	}
+	return w, err
 }
+
+// empty is the watch that client-go makes up where the connection was lost
+// before there was an answer.
+var (
+	empty     = reflect.TypeOf(watch.NewEmptyWatch())
+	errHungUp = errors.New("the connection was lost before there was an answer")
+)
 
 // list gives what strip makes of each object, so that of a page no more than
 // that is kept.
