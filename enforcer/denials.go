@@ -27,6 +27,8 @@ type denialKind struct {
 	rule    uint32
 	service bool
 	audit   bool
+	// unknown is the address of whoever is at an interface without a pod.
+	unknown netip.Addr
 }
 
 // denialShare is whose denials one flood may hide: a pod's, for one reason.
@@ -40,6 +42,9 @@ func kindOf(d datapath.Denial) denialKind {
 		endpoint: d.Endpoint, direction: d.Direction, reason: d.Reason, protocol: d.Protocol,
 		address: d.Peer.Addr(), port: d.Peer.Port(),
 		list: d.List, hasRule: d.HasRule, rule: d.Rule, service: d.Service, audit: d.Audit,
+	}
+	if d.Endpoint == datapath.UnknownPod {
+		k.unknown = d.Pod.Addr()
 	}
 	if d.Direction == policy.Ingress {
 		k.port = d.Pod.Port()
@@ -107,7 +112,9 @@ func (l *denialLog) line(ctx context.Context, k denialKind, times uint64) {
 		slog.String("reason", k.reason.Text()),
 		slog.String("tier", tierLabel(k.reason.Tier())),
 	}
-	if compiled := l.node.applied.Load(); compiled != nil {
+	if k.endpoint == datapath.UnknownPod {
+		attrs[0] = slog.String("pod", unknownText(k))
+	} else if compiled := l.node.applied.Load(); compiled != nil {
 		e := compiled.Tables.Endpoints[k.endpoint]
 		attrs[0] = slog.String("pod", e.Pod.Namespace+"/"+e.Pod.Name)
 		attrs = append(attrs, ruleAttrs(compiled, k)...)
@@ -123,6 +130,14 @@ func (l *denialLog) line(ctx context.Context, k denialKind, times uint64) {
 		what = "would be denied, but the policy is on trial"
 	}
 	l.log.LogAttrs(ctx, slog.LevelWarn, what, attrs...)
+}
+
+// unknownText is all that is known of a pod that nobody has told of.
+func unknownText(k denialKind) string {
+	if !k.unknown.IsValid() {
+		return "unknown"
+	}
+	return "unknown, with address " + k.unknown.String()
 }
 
 // ruleAttrs name the policy and the rule that denied, or, where no rule did

@@ -90,3 +90,22 @@ func TestRuleAttrs(t *testing.T) {
 		t.Errorf("a list that is no more: got %v, want nothing said", got)
 	}
 }
+
+// S1, D9: nobody has told whose packet it was, before and after there is a
+// policy; the line says what is known.
+func TestDenialOfAnUnknownPod(t *testing.T) {
+	inBubble(t, newMemory(), func(t *testing.T, b *bench) {
+		var lines bytes.Buffer
+		l := newDenialLog(b.node, slog.New(slog.NewTextHandler(&lines, nil)))
+		for port := range uint16(2) {
+			l.note(t.Context(), datapath.Denial{
+				Endpoint: datapath.UnknownPod, Direction: policy.Egress, Protocol: tcp,
+				Pod: netip.AddrPortFrom(podAddr, 40000), Peer: netip.AddrPortFrom(web, 443+port),
+			})
+			b.update(draftOf(named([]string{"example.com"}, 443)))
+		}
+		if got := strings.Count(lines.String(), `pod="unknown, with address `+podAddr.String()+`"`); got != 2 {
+			t.Errorf("got %swant both lines to tell the address", lines.String())
+		}
+	})
+}

@@ -13,6 +13,7 @@
 //	world, counters, denials, denials_lost   shared by all program versions
 //	pods/<endpoint>/connections, grants      a pod's own state
 //	pods/<endpoint>/into_pod, out_of_pod     its filters, as BPF links (TCX)
+//	shut/<ifindex>/into_pod, out_of_pod      those of interfaces without a pod
 //
 // The policy tables are not pinned. A process that starts loads its programs
 // with new tables, fills them, and then replaces the program of each link in

@@ -184,6 +184,30 @@ func TestPostureLeavesPodsOfAPredecessor(t *testing.T) {
 	})
 }
 
+// D9: tables that outgrow their programs take along what is shut, and the posture
+// goes on to reach it.
+func TestPostureReachesNewPrograms(t *testing.T) {
+	hooks(t, func(t *testing.T, hook Hook) {
+		f := newFixture(t)
+		d := f.open(Config{Hook: hook})
+		defer d.Close()
+		on := []Interface{f.client.on(t)}
+		must(t, d.Shut(on, Posture{}))
+		large := &policy.Tables{Addresses: map[netip.Addr]policy.Peer{}}
+		for i := range 3 * leastEntries {
+			large.Addresses[netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})] = policy.Peer{Class: serverClass}
+		}
+		before := d.programs
+		must(t, d.Apply([]*policy.Tables{large}, nil))
+		if d.programs == before {
+			t.Fatal("got the same programs, want new ones")
+		}
+		f.connects(false)
+		must(t, d.Shut(on, Posture{Verdict: policy.Allow}))
+		f.connects(true)
+	})
+}
+
 // D8, D9, P16: what is shut stays shut without an enforcer. Its successor takes it
 // over, and neither keeps pins of an interface that is gone nor takes another
 // with its index for it.

@@ -1,0 +1,35 @@
+package main
+
+var shutTests = tests{"./enforcer/datapath", "Shut|NoOrder|Posture"}
+
+// shutMutants are faults at interfaces that have no pod yet, or none any more.
+var shutMutants = []mutant{
+	{"an unknown pod calls its node", "P18", "bpf/special.h",
+		"(packet->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN", "packet->tcp_flags != 0", tests{"./bpf", "Unknown"}},
+	{"an unknown pod is out of its node's reach", "P18", "bpf/special.h",
+		"peer.flags & PEER_LOCAL_NODE && (direction", "peer.flags & PEER_SERVICE && (direction", tests{"./bpf", "Unknown"}},
+	{"an unknown pod is judged as a pod", "D9", "bpf/nameward.c",
+		"if (endpoint->unknown)", "if (endpoint->unknown && endpoint->names)", tests{"./bpf", "Unknown"}},
+	{"a pod that goes leaves its interface open", "D9", "enforcer/datapath/filters.go",
+		"ok && d.exists(on) {", "ok && d.exists(on) && false {", tests{"./enforcer/datapath", "NoOrder"}},
+	{"an interface is opened for the pod that comes", "D9", "enforcer/datapath/interfaces.go",
+		"if err := p.take(shut); err != nil {", "if err := shut.detach(); err != nil {", tests{"./enforcer/datapath", "NoOrder"}},
+	{"an interface is let go while its pod is not there", "D9", "enforcer/datapath/shut.go",
+		"_, stays := guarded[ifindex]; !stays {", "_, stays := guarded[ifindex]; !stays || len(d.pods) > 0 {", tests{"./enforcer/datapath", "NoOrder"}},
+	{"new programs are not on what is shut", "D9", "enforcer/datapath/shut.go",
+		"f != nil && f.runs == d.programs || d.inherits(ifindex)", "f != nil && f.runs != nil || d.inherits(ifindex)", tests{"./enforcer/datapath", "Posture(Reaches|Leaves)"}},
+	{"the posture comes over pods of a predecessor", "D8", "enforcer/datapath/shut.go",
+		"f.runs == d.programs || d.inherits(ifindex)", "f.runs == d.programs", shutTests},
+	{"a restart forgets what is shut", "D8", "enforcer/datapath/inherited.go",
+		"\t\td.shut[ifindex] = &f\n", "", shutTests},
+	{"another interface with the index is taken for the one that was shut", "P16", "enforcer/datapath/filters.go",
+		"if linkInterface(l) == ifindex {", "if linkInterface(l) >= 0 {", shutTests},
+	{"detaching leaves filters on what is shut", "D9", "enforcer/datapath/detach.go",
+		"errs = append(errs, removePinned(s.shutDir(ifindex)))", "_ = ifindex", shutTests},
+	{"filters of pods that ended without an enforcer stay", "P16", "enforcer/datapath/inherited.go",
+		"err := removeFilters(keep)", "_ = keep\n\terr := error(nil)", tests{"./enforcer/datapath", "GoneMeanwhile"}},
+	{"the name decides which interface it is", "P16", "enforcer/datapath/links.go",
+		"\tcase i.Index == 0:\n", "\tcase i.Name != \"\":\n", tests{"./enforcer/datapath", "KnownByItsIndex"}},
+	{"slots end where the first tables do", "P12", "enforcer/datapath/apply.go",
+		"return d.needs(steps[len(steps)-1]) <= int(d.programs.Endpoints.MaxEntries())", "return true", tests{"./enforcer/datapath", "MorePods"}},
+}
