@@ -50,7 +50,8 @@ func (d *Datapath) attach(t *policy.Tables, interfaces map[policy.EndpointID]Int
 }
 
 // Attached tells on which interface each pod's policy is in force, as of the last
-// Apply. The index is that of the interface.
+// Apply, with its index. To be called by the goroutine that calls Apply; the map
+// is not changed after.
 func (d *Datapath) Attached() map[policy.EndpointID]Interface { return d.attached }
 
 func (d *Datapath) attachPod(p *pod, ifindex int) error {
