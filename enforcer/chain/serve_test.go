@@ -197,6 +197,36 @@ func TestServeEnds(t *testing.T) {
 	}
 }
 
+// Serve waits even for a call that does not notice that it is to end.
+func TestServeWaitsForTheLastCall(t *testing.T) {
+	begun, release, returned := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	client, stop := serve(t, script{add: func(context.Context, Attachment) error {
+		close(begun)
+		<-release
+		close(returned)
+		return nil
+	}})
+	answered, stopped := make(chan error, 1), make(chan struct{})
+	go func() { answered <- client.Add(context.Background(), attached) }()
+	<-begun
+	go func() { stop(); close(stopped) }()
+	if err := <-answered; !errors.Is(err, ErrAway) {
+		t.Errorf("got %v, want %v", err, ErrAway)
+	}
+	select {
+	case <-stopped:
+		t.Error("Serve returned ahead of a call")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(release)
+	<-stopped
+	select {
+	case <-returned:
+	default:
+		t.Error("Serve returned ahead of a call")
+	}
+}
+
 // Only root asks: the kernel tells who does.
 func TestOnlyRootIsServed(t *testing.T) {
 	if os.Geteuid() != 0 {

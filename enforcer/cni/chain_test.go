@@ -100,6 +100,7 @@ func TestHostEndIsFoundD9(t *testing.T) {
 	for _, c := range []struct{ name, says string }{
 		{"the only one of the host", `["HOST"]`},
 		{"behind a bridge, as one of two", `["lo", "HOST"]`},
+		{"behind somebody else's pair", `["anotherc1", "HOST"]`},
 		{"one that is no pair", `["lo"]`},
 		{"one that is not there", `["gone0"]`},
 		{"none", `[]`},
@@ -199,22 +200,24 @@ func wantError(t *testing.T, err error, code uint, want string) {
 // its start.
 func TestAddOutlivesAnEnforcerD9(t *testing.T) {
 	n := newNode(t)
-	first, err := chain.Listen(n.socket)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ended := make(chan error, 1)
 	l, pod := n.list("1.0.0", veth, `"timeout": "1m"`), n.pod("c1")
 	go func() {
 		_, err := n.add(l, pod)
 		ended <- err
 	}()
-	conn, err := first.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(first.Close(), conn.Close()); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		dying, err := chain.Listen(n.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := dying.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(dying.Close(), conn.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	e := &enforcer{}
 	n.serve(e)

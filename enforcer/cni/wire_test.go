@@ -15,6 +15,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"go.uber.org/goleak"
+
+	"github.com/nameward/nameward/enforcer/chain"
 )
 
 // wire is the name under which this test binary is a CNI plugin of its own: the
@@ -24,6 +26,13 @@ const wire = "wire"
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == wire {
 		skel.PluginMainFuncs(skel.CNIFuncs{Add: wireAdd, Del: wireDel, Check: done, GC: done, Status: done}, version.All, wire)
+		return
+	}
+	if filepath.Base(os.Args[0]) == chain.Plugin {
+		// It is not called so: the tests run a binary of their own. But this
+		// links the plugin into the tests, whose results go test would
+		// otherwise take from its cache after a change of the plugin.
+		main()
 		return
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
@@ -84,6 +93,11 @@ func wireAdd(args *skel.CmdArgs) error {
 func wireLink(kind string, args *skel.CmdArgs, sandbox netns.NsHandle) error {
 	attrs := netlink.NewLinkAttrs()
 	if kind == "veth" {
+		another := netlink.NewLinkAttrs()
+		another.Name = "another" + args.ContainerID
+		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: another, PeerName: "x" + args.ContainerID}); err != nil {
+			return err
+		}
 		attrs.Name = hostName(args.ContainerID)
 		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: args.IfName, PeerNamespace: netlink.NsFd(sandbox)})
 	}
