@@ -81,6 +81,11 @@ images: ## build both images without a container engine, and load them into the 
 lab-down: ## stop it, and put the machine back as it was
 	hack/lab/lab down
 
+.PHONY: e2e
+e2e: helm ## test it in a real cluster: the lab (root), or ARGS="-kubeconfig FILE"; ARGS=-short, ARGS="-only article -keep"
+	go build -trimpath -o bin/e2e ./hack/e2e
+	bin/e2e -version $(VERSION) $(ARGS)
+
 .PHONY: certs
 certs: ## make certificates for a trial: NODES="n1 n2" OUT=dir; SERVERS="names of CoreDNS"
 	go run ./hack/certs -out '$(OUT)' -nodes '$(NODES)' $(if $(SERVERS),-servers '$(SERVERS)') $(ARGS)

@@ -66,11 +66,15 @@ func (r *release) install(ctx context.Context) error {
 		if r.lab == nil {
 			return errors.New("nameward is installed in this cluster already; the tests want to install it themselves")
 		}
-		if _, err := r.helm(ctx, "uninstall", "nameward", "-n", namespace, "--wait"); err != nil {
+		if err := r.uninstall(ctx); err != nil {
 			return err
 		}
 	}
-	_, err := r.helm(ctx, append([]string{"install", "nameward", r.chart, "-n", namespace, "--create-namespace"}, r.values()...)...)
+	// As deploy/README.md says, word for word.
+	if err := r.cluster.Apply(ctx, "apiVersion: v1\nkind: Namespace\nmetadata: {name: nameward, labels: {pod-security.kubernetes.io/enforce: privileged}}\n"); err != nil {
+		return err
+	}
+	_, err := r.helm(ctx, append([]string{"install", "nameward", r.chart, "--namespace", namespace}, r.values()...)...)
 	return err
 }
 
@@ -83,7 +87,7 @@ func (r *release) upgrade(ctx context.Context, set ...string) error {
 }
 
 func (r *release) uninstall(ctx context.Context) error {
-	_, err := r.helm(ctx, "uninstall", "nameward", "-n", namespace, "--wait")
+	_, err := r.helm(ctx, "uninstall", "nameward", "--namespace", namespace, "--timeout", "6m")
 	return err
 }
 
