@@ -209,7 +209,9 @@ func (w *world) play(ctx context.Context, sc scenario) {
 	s := &stage{world: w, ctx: ctx, name: sc.name}
 	if err := sc.play(s); err != nil {
 		s.wrong = true
-		w.fail(sc.name, "is told to its end", err)
+		if !errors.As(err, new(reported)) {
+			w.fail(sc.name, "is told to its end", err)
+		}
 	}
 	if s.wrong {
 		w.diagnose(context.WithoutCancel(ctx), sc.name, s.namespaces)

@@ -29,6 +29,9 @@ const mark = "nameward.io/e2e=true"
 // still be blocked.
 const settle = time.Second
 
+// reported is an error that has had its line.
+type reported struct{ error }
+
 // check prints one line. It returns the error, for those that cannot go on.
 func (s *stage) check(sentence string, try func() error) error {
 	began := time.Now()
@@ -36,7 +39,7 @@ func (s *stage) check(sentence string, try func() error) error {
 	if err != nil {
 		s.wrong = true
 		s.fail(s.name, sentence, err)
-		return err
+		return reported{err}
 	}
 	s.pass(s.name, sentence, time.Since(began))
 	return nil

@@ -48,7 +48,7 @@ func Open(ctx context.Context, command []string) (*Cluster, error) {
 	c := &Cluster{command: command, folder: folder, turns: make(chan struct{}, processes)}
 	socket := filepath.Join(folder, "api.sock")
 	// Not bound to the context: what cleans up after an interruption asks, too.
-	c.proxy = c.kubectl(context.WithoutCancel(ctx), "proxy", "--unix-socket="+socket, "--reject-methods=^$", "--reject-paths=^$")
+	c.proxy = c.kubectl(context.WithoutCancel(ctx), "proxy", "--unix-socket="+socket)
 	c.proxy.Stderr = os.Stderr
 	if err := c.proxy.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start kubectl proxy: %w", err), os.RemoveAll(folder))
@@ -146,7 +146,7 @@ func (c *Cluster) Send(ctx context.Context, method, path string, body, into any)
 			return err
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://cluster"+path, bytes.NewReader(data))
+	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
