@@ -15,8 +15,8 @@ import (
 // deploy/README.md.
 func TestContainersHaveWhatTheyNeed(t *testing.T) {
 	allowed := map[string][]core.Capability{
-		"DaemonSet/nameward-enforcer enforcer": {"BPF", "NET_ADMIN", "PERFMON", "SYS_ADMIN"},
-		"DaemonSet/nameward-enforcer filters":  {"BPF", "NET_ADMIN", "PERFMON", "SYS_ADMIN"},
+		"DaemonSet/nameward-enforcer enforcer": {"BPF", "NET_ADMIN", "PERFMON"},
+		"DaemonSet/nameward-enforcer filters":  {"BPF", "NET_ADMIN", "PERFMON"},
 		"DaemonSet/nameward-enforcer address":  {"NET_ADMIN"},
 		"DaemonSet/nameward-enforcer cni":      nil,
 		"DaemonSet/nameward-dns address":       {"NET_ADMIN"},

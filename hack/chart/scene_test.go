@@ -42,7 +42,7 @@ var valueSets = []struct {
 	{"certificates that are there", []string{"certificates.source=existing", "certificates.secret=mine", "certificates.caConfigMap=my-ca"}},
 	{"the chain plugin required", []string{"cni.mode=required", "cni.confDir=/etc/kubernetes/cni", "cni.binDir=/usr/libexec/cni"}},
 	{"no chain plugin", []string{"cni.mode=off"}},
-	{"one more capability, and the processes of the host", []string{"enforcer.capabilities={BPF,NET_ADMIN,PERFMON,SYS_ADMIN,SYS_RESOURCE}", "enforcer.hostPID=true"}},
+	{"one more capability, and the processes of the host", []string{"enforcer.capabilities={BPF,NET_ADMIN,PERFMON,SYS_ADMIN}", "enforcer.hostPID=true"}},
 	{"a node where SELinux reigns", []string{"enforcer.seLinuxOptions.type=spc_t", "enforcer.appArmorProfile=null"}},
 	{"metrics for the node alone", []string{"enforcer.metrics.host=127.0.0.1", "enforcer.metrics.port=19099"}},
 	{"metrics for the node alone, by IPv6", []string{"enforcer.metrics.host=::1"}},

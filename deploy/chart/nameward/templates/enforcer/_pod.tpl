@@ -14,14 +14,24 @@ seLinuxOptions:
 {{- end }}
 {{- end }}
 
-{{- define "nameward.enforcer.cni" -}}
-- --conf-dir={{ .Values.cni.confDir }}
-- --bin-dir={{ .Values.cni.binDir }}
-{{- end }}
-
-{{- define "nameward.enforcer.cniMounts" -}}
-- {name: cni-conf, mountPath: {{ .Values.cni.confDir }}}
-- {name: cni-bin, mountPath: {{ .Values.cni.binDir }}}
+{{- define "nameward.enforcer.cniContainer" -}}
+name: cni
+image: {{ include "nameward.image" (dict "root" .root "image" .root.Values.enforcer.image) }}
+imagePullPolicy: {{ .root.Values.enforcer.image.pullPolicy }}
+command: [/enforcer, cni, {{ .command }}]
+args:
+  - --conf-dir={{ .root.Values.cni.confDir }}
+  - --bin-dir={{ .root.Values.cni.binDir }}
+  {{- if eq .command "install" }}
+  - --mode={{ .root.Values.cni.mode }}
+  - --watch
+  {{- end }}
+securityContext:
+  {{- include "nameward.enforcer.security" .root | nindent 2 }}
+  capabilities: {drop: [ALL]}
+volumeMounts:
+  - {name: cni-conf, mountPath: {{ .root.Values.cni.confDir }}}
+  - {name: cni-bin, mountPath: {{ .root.Values.cni.binDir }}}
 {{- end }}
 
 {{- /* Capabilities without which nothing is written to the kernel. */ -}}
@@ -109,26 +119,10 @@ httpGet:
 {{- define "nameward.enforcer.pod" -}}
 serviceAccountName: nameward-enforcer
 {{ include "nameward.enforcer.place" . }}
+{{- if eq .Values.cni.mode "off" }}
 initContainers:
-  # Before the enforcer: a pod that comes in between waits in the plugin for the enforcer's socket.
-  - name: cni
-    image: {{ include "nameward.image" (dict "root" . "image" .Values.enforcer.image) }}
-    imagePullPolicy: {{ .Values.enforcer.image.pullPolicy }}
-    {{- if eq .Values.cni.mode "off" }}
-    command: [/enforcer, cni, uninstall]
-    args:
-      {{- include "nameward.enforcer.cni" . | nindent 6 }}
-    {{- else }}
-    command: [/enforcer, cni, install]
-    args:
-      {{- include "nameward.enforcer.cni" . | nindent 6 }}
-      - --mode={{ .Values.cni.mode }}
-    {{- end }}
-    securityContext:
-      {{- include "nameward.enforcer.security" . | nindent 6 }}
-      capabilities: {drop: [ALL]}
-    volumeMounts:
-      {{- include "nameward.enforcer.cniMounts" . | nindent 6 }}
+  - {{- include "nameward.enforcer.cniContainer" (dict "root" . "command" "uninstall") | nindent 4 }}
+{{- end }}
 containers:
   - name: enforcer
     image: {{ include "nameward.image" (dict "root" . "image" .Values.enforcer.image) }}
@@ -139,7 +133,9 @@ containers:
     env:
       - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
       - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
-      {{- include "nameward.apiServer" . | nindent 6 }}
+      {{- with include "nameward.apiServer" . }}
+      {{- . | nindent 6 }}
+      {{- end }}
     ports:
       - {name: metrics, containerPort: {{ .Values.enforcer.metrics.port }}, hostPort: {{ .Values.enforcer.metrics.port }}, protocol: TCP}
     # No preStop: filters and what pods have learnt are pinned, and stay in force while nobody runs.
@@ -172,6 +168,11 @@ containers:
       - {name: ca, mountPath: /etc/nameward/ca, readOnly: true}
       - {name: token, mountPath: /var/run/secrets/nameward, readOnly: true}
       {{- end }}
+  {{- if ne .Values.cni.mode "off" }}
+  # It stays: the cluster's CNI may write its configuration later, or anew.
+  - {{- include "nameward.enforcer.cniContainer" (dict "root" . "command" "install") | nindent 4 }}
+    resources: {requests: {cpu: 5m, memory: 16Mi}}
+  {{- end }}
 volumes:
   {{- include "nameward.enforcer.hostVolumes" . | nindent 2 }}
   - {name: run, hostPath: {path: /run/nameward, type: DirectoryOrCreate}}
@@ -200,17 +201,7 @@ serviceAccountName: nameward-enforcer
 automountServiceAccountToken: false
 {{ include "nameward.enforcer.place" . }}
 initContainers:
-  - name: cni
-    image: {{ include "nameward.image" (dict "root" . "image" .Values.enforcer.image) }}
-    imagePullPolicy: {{ .Values.enforcer.image.pullPolicy }}
-    command: [/enforcer, cni, uninstall]
-    args:
-      {{- include "nameward.enforcer.cni" . | nindent 6 }}
-    securityContext:
-      {{- include "nameward.enforcer.security" . | nindent 6 }}
-      capabilities: {drop: [ALL]}
-    volumeMounts:
-      {{- include "nameward.enforcer.cniMounts" . | nindent 6 }}
+  - {{- include "nameward.enforcer.cniContainer" (dict "root" . "command" "uninstall") | nindent 4 }}
   {{- if eq .Values.dns.mode "node-local" }}
   - name: address
     image: {{ include "nameward.image" (dict "root" . "image" .Values.enforcer.image) }}
