@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	core "k8s.io/api/core/v1"
+	rbac "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"github.com/nameward/nameward/enforcer/report"
+	"github.com/nameward/nameward/enforcer/settings"
+)
+
+// deployed reads the object of a kind and name from deploy/manifests, which the
+// chart renders.
+func deployed[T any](t *testing.T, file, kind, name string) *T {
+	t.Helper()
+	content, err := os.ReadFile("../deploy/manifests/" + file)
+	check(t, err)
+	reader := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			t.Fatalf("%s: got no %s %s", file, kind, name)
+		}
+		check(t, err)
+		var head struct {
+			Kind     string
+			Metadata struct{ Name string }
+		}
+		check(t, sigsyaml.Unmarshal(document, &head))
+		if head.Kind == kind && head.Metadata.Name == name {
+			object := new(T)
+			check(t, sigsyaml.Unmarshal(document, object))
+			return object
+		}
+	}
+}
+
+// reading is what following the cluster takes: lists that are watched.
+var reading = []rbac.PolicyRule{
+	{APIGroups: []string{""}, Resources: []string{"pods", "namespaces", "nodes", "services"}, Verbs: []string{"list", "watch"}},
+	{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"list", "watch"}},
+	{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"list", "watch"}},
+	{APIGroups: []string{"networking.k8s.aws"}, Resources: []string{"applicationnetworkpolicies", "clusternetworkpolicies"}, Verbs: []string{"list", "watch"}},
+	{APIGroups: []string{"policy.networking.k8s.io"}, Resources: []string{"clusternetworkpolicies"}, Verbs: []string{"list", "watch"}},
+}
+
+var readingSettings = []rbac.PolicyRule{
+	{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"nameward"}, Verbs: []string{"list", "watch"}},
+}
+
+// Least privilege: what enforcers may do in the API is what their packages ask
+// for, not less and not more.
+func TestDeployedRightsAreWhatPackagesAskFor(t *testing.T) {
+	for _, row := range []struct {
+		kind    string
+		granted []rbac.PolicyRule
+		asked   []rbac.PolicyRule
+	}{
+		{"ClusterRole", deployed[rbac.ClusterRole](t, "nameward.yaml", "ClusterRole", "nameward-enforcer").Rules, slices.Concat(reading, report.Rules.Cluster)},
+		{"Role", deployed[rbac.Role](t, "nameward.yaml", "Role", "nameward-enforcer").Rules, slices.Concat(readingSettings, report.Rules.Namespace)},
+	} {
+		granted, asked := singly(row.granted), singly(row.asked)
+		for _, r := range asked {
+			if !slices.Contains(granted, r) {
+				t.Errorf("%s: %q is asked for and not granted", row.kind, r)
+			}
+		}
+		for _, r := range granted {
+			if !slices.Contains(asked, r) {
+				t.Errorf("%s: %q is granted and not asked for", row.kind, r)
+			}
+		}
+	}
+}
+
+// singly takes rules apart: one group, resource, name and verb each.
+func singly(rules []rbac.PolicyRule) (all []string) {
+	for _, r := range rules {
+		for _, group := range r.APIGroups {
+			for _, resource := range r.Resources {
+				for _, name := range append(r.ResourceNames, "")[:max(1, len(r.ResourceNames))] {
+					for _, verb := range r.Verbs {
+						all = append(all, strings.Join([]string{verb, resource, group, name}, " "))
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// S5: the settings that a cluster begins with are understood.
+func TestDeployedSettingsAreUnderstood(t *testing.T) {
+	c := deployed[core.ConfigMap](t, "nameward.yaml", "ConfigMap", "nameward")
+	data := c.Data
+	if _, faults := settings.Parse(data, c.BinaryData); len(faults) > 0 || len(data) < 8 {
+		t.Errorf("got %d settings and faults %v, want all and none", len(data), faults)
+	}
+}
