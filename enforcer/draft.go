@@ -66,14 +66,11 @@ func newDraft(node string, base settings.Settings, k knowledge, previous *draft)
 		d.compiled = previous.compiled.Next(world)
 	}
 	d.problems = problems(s, d.compiled)
-	for _, pod := range local {
-		if known, ok := d.early[pod.Ref.UID]; ok {
-			pod = known.known
-		}
+	for _, pod := range d.compiled.Local() {
 		d.place(pod, s.Interface(pod.Ref.UID), k.found)
 	}
 	set := s.Settings(node, base)
-	d.settings, d.posture = bookSettings(set, world), postureUnder(set)
+	d.settings, d.posture = bookSettings(set, d.compiled), postureUnder(set)
 	return d
 }
 
@@ -116,25 +113,7 @@ func (d *draft) place(pod *policy.Pod, name string, found *locations) {
 	}
 }
 
-func bookSettings(s settings.Settings, world *policy.World) grants.Settings {
-	occupied := make(map[netip.Addr]grants.Reason)
-	for i := range world.Pods {
-		for _, a := range world.Pods[i].Addresses {
-			occupied[a.Unmap()] = grants.ReasonPod
-		}
-	}
-	for i := range world.Services {
-		for _, a := range world.Services[i].Addresses {
-			occupied[a.Unmap()] = grants.ReasonService
-		}
-	}
-	nodes := world.LocalAddresses
-	for i := range world.Nodes {
-		nodes = append(nodes[:len(nodes):len(nodes)], world.Nodes[i].Addresses...)
-	}
-	for _, a := range nodes { // last: a hostNetwork pod's address is its node's
-		occupied[a.Unmap()] = grants.ReasonNode
-	}
+func bookSettings(s settings.Settings, compiled *policy.Compiled) grants.Settings {
 	return grants.Settings{
 		MinTTL:  s.MinTTL,
 		Grace:   s.Grace,
@@ -144,11 +123,24 @@ func bookSettings(s settings.Settings, world *policy.World) grants.Settings {
 			Allowed:   s.GuardAllow,
 			NAT64:     s.NAT64,
 			InCluster: s.GuardInCluster,
-			Occupied: func(a netip.Addr) (grants.Reason, bool) {
-				r, ok := occupied[a]
-				return r, ok
-			},
+			Occupied:  occupied(compiled),
 		},
+	}
+}
+
+// occupied asks the compiled policy who has an address.
+func occupied(compiled *policy.Compiled) func(netip.Addr) (grants.Reason, bool) {
+	return func(a netip.Addr) (grants.Reason, bool) {
+		switch compiled.Occupant(a) {
+		case policy.Unoccupied:
+			return grants.ReasonUnknown, false
+		case policy.OccupiedByPod:
+			return grants.ReasonPod, true
+		case policy.OccupiedByService:
+			return grants.ReasonService, true
+		default:
+			return grants.ReasonNode, true
+		}
 	}
 }
 

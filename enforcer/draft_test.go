@@ -72,7 +72,7 @@ func TestDraft(t *testing.T) {
 	if got := d.settings; got.MinTTL != time.Second || got.Grace != 2*time.Second {
 		t.Errorf("lifetimes: got %v and %v, want those of the flags", got.MinTTL, got.Grace)
 	}
-	local := d.compiled.Tables.Addresses[around.addresses[1]]
+	local, _ := d.compiled.Tables.Addresses.Get(around.addresses[1])
 	if !local.LocalNode { // P18
 		t.Errorf("an address of the host that no Node object has: got %+v, want it local", local)
 	}

@@ -54,11 +54,11 @@ func TestAddressesToldEarly(t *testing.T) {
 	if got := d.pods[fresh]; !slices.Equal(got, []netip.Addr{podAddr}) || d.interfaces[fresh] != at {
 		t.Errorf("got %v at %v, want %v at %v", got, d.interfaces[fresh], podAddr, at)
 	}
-	if _, ok := d.compiled.Tables.Addresses[podAddr]; !ok {
+	if _, ok := d.compiled.Tables.Addresses.Get(podAddr); !ok {
 		t.Error("want the address among those of peers")
 	}
 	for _, a := range []netip.Addr{web, other} {
-		if _, ok := d.compiled.Tables.Addresses[a]; ok {
+		if _, ok := d.compiled.Tables.Addresses.Get(a); ok {
 			t.Errorf("%v: want nothing told of pods that have no network of their own here", a)
 		}
 	}

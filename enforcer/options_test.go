@@ -129,7 +129,7 @@ func TestGuardAndLimitsAreSetByFlag(t *testing.T) {
 	}
 	pod := netip.MustParseAddr("203.0.113.7")
 	world := &policy.World{Pods: []*policy.Pod{{Addresses: []netip.Addr{pod}}}, LocalAddresses: []netip.Addr{netip.MustParseAddr("203.0.113.8")}}
-	s := bookSettings(c.settings(), world)
+	s := bookSettings(c.settings(), policy.Compile(world))
 	if s.PerName != 4000 || s.PerPod != 20000 || grantsFor(c.perPod) <= 20000 || grantsFor(grants.DefaultPerPod) != 0 {
 		t.Errorf("limits: got %d and %d, and tables of %d", s.PerName, s.PerPod, grantsFor(c.perPod))
 	}

@@ -38,10 +38,9 @@ func tables(client *scenePod, rules map[policy.ClassID]policy.Precedence) *polic
 			},
 			Patterns: []string{"example.com"},
 		}},
-		Addresses: map[netip.Addr]policy.Peer{},
-		Prefixes:  map[netip.Prefix]policy.ClassID{},
-		Ports:     []policy.PortSpan{{Protocol: 6, First: 80, Last: 80, Class: web}},
-		NameRows:  map[policy.RowKey]policy.Precedence{},
+		Prefixes: map[netip.Prefix]policy.ClassID{},
+		Ports:    []policy.PortSpan{{Protocol: 6, First: 80, Last: 80, Class: web}},
+		NameRows: map[policy.RowKey]policy.Precedence{},
 	}
 	list := &policy.List{Rows: map[policy.Cell]policy.Precedence{}}
 	for class, row := range rules {
@@ -150,7 +149,7 @@ func TestPeerClasses(t *testing.T) {
 	f.connects(false)
 
 	byAddress := tables(f.client, map[policy.ClassID]policy.Precedence{serverClass: allow})
-	byAddress.Addresses[f.server.addr] = policy.Peer{Class: serverClass}
+	byAddress.Addresses = byAddress.Addresses.With(f.server.addr, policy.Peer{Class: serverClass})
 	f.apply(d, byAddress)
 	f.connects(true)
 
@@ -266,7 +265,7 @@ func TestGrowth(t *testing.T) {
 	large := tables(f.client, map[policy.ClassID]policy.Precedence{policy.AnyPeer: allow})
 	for i := range 3 * leastEntries {
 		a := netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})
-		large.Addresses[a] = policy.Peer{Class: serverClass}
+		large.Addresses = large.Addresses.With(a, policy.Peer{Class: serverClass})
 	}
 	f.apply(d, small, large)
 	if !answers(established, patience) {

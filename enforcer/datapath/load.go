@@ -17,8 +17,8 @@ import (
 type programs struct {
 	bpf.KernelObjects
 	rows      *rows
-	services  *table[policy.ServiceKey, policy.Targets]
-	addresses *table[netip.Addr, policy.Peer]
+	services  *shadow[policy.ServiceKey, policy.Targets]
+	addresses *shadow[netip.Addr, policy.Peer]
 	prefixes  *table[netip.Prefix, policy.ClassID]
 	ports     *words
 	traces    *words
@@ -39,6 +39,10 @@ func capacity(n int) uint32 {
 	return uint32(size)
 }
 
+// addressCapacity is less: a switch changes addresses in their place, and the
+// kernel takes 80 bytes for each at once, whether or not it is there.
+func addressCapacity(n int) uint32 { return uint32(max(n+n/2, leastEntries)) }
+
 // load makes programs whose tables have room for t. State is shared with
 // everything that was loaded from the same state before.
 func load(cfg Config, state *state, t *policy.Tables, slots int) (*programs, error) {
@@ -54,8 +58,8 @@ func load(cfg Config, state *state, t *policy.Tables, slots int) (*programs, err
 		return nil, fmt.Errorf("set tick: %w", err)
 	}
 	spec.Maps[bpf.KernelMapRows].MaxEntries = capacity(rowCount(t))
-	spec.Maps[bpf.KernelMapServices].MaxEntries = capacity(len(t.Services))
-	spec.Maps[bpf.KernelMapAddresses].MaxEntries = capacity(len(t.Addresses))
+	spec.Maps[bpf.KernelMapServices].MaxEntries = capacity(t.Services.Len())
+	spec.Maps[bpf.KernelMapAddresses].MaxEntries = addressCapacity(t.Addresses.Len())
 	spec.Maps[bpf.KernelMapPrefixes].MaxEntries = capacity(len(t.Prefixes))
 	for _, name := range []string{bpf.KernelMapEndpoints, bpf.KernelMapConnections, bpf.KernelMapGrants, bpf.KernelMapBudgets} {
 		spec.Maps[name].MaxEntries = uint32(slots)
@@ -74,9 +78,9 @@ func load(cfg Config, state *state, t *policy.Tables, slots int) (*programs, err
 		return nil, errors.Join(err, p.ports.close(), p.KernelObjects.Close())
 	}
 	p.rows = newRows(p.cfg, p.Rows)
-	p.services = newTable(p.cfg, "services", p.Services, func(k policy.ServiceKey) any { return serviceKey(k) },
+	p.services = newShadow(p.cfg, "services", p.Services, func(k policy.ServiceKey) any { return serviceKey(k) },
 		func(t policy.Targets) any { return kernelService(t) })
-	p.addresses = newTable(p.cfg, "addresses", p.Addresses, func(a netip.Addr) any { return kernelAddress(a) },
+	p.addresses = newShadow(p.cfg, "addresses", p.Addresses, func(a netip.Addr) any { return kernelAddress(a) },
 		func(p policy.Peer) any { return kernelPeer(p) })
 	p.prefixes = newTable(p.cfg, "prefixes", p.Prefixes, func(p netip.Prefix) any { return prefixKey(p) },
 		func(c policy.ClassID) any { return uint64(c) })
@@ -90,14 +94,7 @@ func (c Config) size(spec *ebpf.CollectionSpec) {
 }
 
 func (p *programs) fits(t *policy.Tables) bool {
-	return p.rows.fits(t) && p.services.fits(t.Services) && p.fitsAddresses(t) && p.prefixes.fits(t.Prefixes)
-}
-
-func (p *programs) fitsAddresses(t *policy.Tables) bool {
-	if t.Before != nil && p.addresses.holds(t.Before) {
-		return len(p.addresses.have)+len(t.Changed) <= int(p.Addresses.MaxEntries())
-	}
-	return p.addresses.fits(t.Addresses)
+	return p.rows.fits(t) && p.services.fits(t.Services) && p.addresses.fits(t.Addresses) && p.prefixes.fits(t.Prefixes)
 }
 
 func (p *programs) close() error {

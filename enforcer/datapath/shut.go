@@ -10,6 +10,7 @@ import (
 
 	"github.com/nameward/nameward/bpf"
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/policy/atlas"
 )
 
 // Posture is how packets are judged at interfaces without a pod (D9). The zero
@@ -95,9 +96,9 @@ func (d *Datapath) adopt(posture Posture) error {
 	if d.begun {
 		return nil
 	}
-	node := make(map[netip.Addr]policy.Peer, len(posture.Node))
+	var node atlas.Map[netip.Addr, policy.Peer]
 	for _, a := range posture.Node {
-		node[a] = policy.Peer{LocalNode: true}
+		node = node.With(a, policy.Peer{LocalNode: true})
 	}
 	return d.programs.moveAddresses(&policy.Tables{Addresses: node})
 }

@@ -193,9 +193,9 @@ func TestPostureReachesNewPrograms(t *testing.T) {
 		defer d.Close()
 		on := []Interface{f.client.on(t)}
 		must(t, d.Shut(on, Posture{}))
-		large := &policy.Tables{Addresses: map[netip.Addr]policy.Peer{}}
+		large := new(policy.Tables)
 		for i := range 3 * leastEntries {
-			large.Addresses[netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})] = policy.Peer{Class: serverClass}
+			large.Addresses = large.Addresses.With(netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)}), policy.Peer{Class: serverClass})
 		}
 		before := d.programs
 		must(t, d.Apply([]*policy.Tables{large}, nil))

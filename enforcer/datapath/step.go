@@ -1,9 +1,6 @@
 package datapath
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/nameward/nameward/enforcer/policy"
 )
 
@@ -46,16 +43,9 @@ func (p *programs) move(t *policy.Tables) error {
 	return p.prefixes.prune(t.Prefixes)
 }
 
-// moveAddresses looks at those alone that are told to differ, where it can.
+// moveAddresses looks at those alone that differ.
 func (p *programs) moveAddresses(t *policy.Tables) error {
-	if p.addresses.holds(t.Addresses) {
-		return nil
-	}
-	if t.Before != nil && p.addresses.holds(t.Before) {
-		p.traces.trace(slices.Values(t.Changed))
-		return p.addresses.adjust(t.Addresses, t.Changed)
-	}
-	p.traces.trace(maps.Keys(t.Addresses))
+	p.traces.trace(differing(p.addresses.there(), t.Addresses))
 	if err := p.addresses.add(t.Addresses); err != nil {
 		return err
 	}

@@ -46,25 +46,6 @@ func (t *table[K, V]) holds(m map[K]V) bool {
 	return t.whole != nil && reflect.ValueOf(t.whole).UnsafePointer() == reflect.ValueOf(m).UnsafePointer()
 }
 
-// adjust makes the kernel's entries of those keys what want has.
-func (t *table[K, V]) adjust(want map[K]V, keys []K) error {
-	t.whole = nil
-	for _, k := range keys {
-		v, ok := want[k]
-		var err error
-		if ok {
-			err = t.put(k, v)
-		} else if _, there := t.have[k]; there {
-			err = t.remove(k)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	t.whole = want
-	return nil
-}
-
 // add writes what want has and the kernel has not, or not so.
 func (t *table[K, V]) add(want map[K]V) error {
 	if t.holds(want) {

@@ -91,7 +91,7 @@ func (v *view) query(f policy.Flow) *query {
 	q.class = v.compiled.NameClass(q.patterns)
 	maps.Copy(v.tables.NameRows, v.compiled.NameRows(q.pod, q.patterns))
 	if f.Direction == policy.Egress {
-		q.targets = v.tables.Services[policy.ServiceKey{Addr: f.Peer, Protocol: f.Protocol, Port: f.Port}]
+		q.targets, _ = v.tables.Services.Get(policy.ServiceKey{Addr: f.Peer, Protocol: f.Protocol, Port: f.Port})
 	}
 	return q
 }

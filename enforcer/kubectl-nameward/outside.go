@@ -32,7 +32,7 @@ func public(a netip.Addr) bool {
 func outside(t *policy.Tables, is4 bool) netip.Addr {
 	best, narrowest := documentation[is4][0], 1000
 	try := func(a netip.Addr) {
-		if _, exact := t.Addresses[a]; exact || !public(a) {
+		if _, exact := t.Addresses.Get(a); exact || !public(a) {
 			return
 		}
 		if bits := coveredBy(t, a); bits < narrowest {

@@ -27,7 +27,7 @@ func TestOutside(t *testing.T) {
 		t.Run(test.sentence, func(t *testing.T) {
 			tables := tablesOf(test.prefixes...)
 			if test.exact != "" {
-				tables.Addresses[netip.MustParseAddr(test.exact)] = policy.Peer{Class: 1}
+				tables.Addresses = tables.Addresses.With(netip.MustParseAddr(test.exact), policy.Peer{Class: 1})
 			}
 			if got := outside(tables, true); got.String() != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
@@ -37,7 +37,7 @@ func TestOutside(t *testing.T) {
 }
 
 func tablesOf(prefixes ...string) *policy.Tables {
-	t := &policy.Tables{Addresses: map[netip.Addr]policy.Peer{}, Prefixes: map[netip.Prefix]policy.ClassID{}}
+	t := &policy.Tables{Prefixes: map[netip.Prefix]policy.ClassID{}}
 	for _, p := range prefixes {
 		t.Prefixes[netip.MustParsePrefix(p)] = 1
 	}

@@ -19,11 +19,9 @@ type borders struct {
 // edge is what happens at the border of a prefix.
 type edge struct {
 	prefix netip.Prefix
-	block  int32 // in borders.sets; visit where an exact address is to be placed
+	block  int32 // in borders.sets
 	hole   bool
 }
-
-const visit int32 = -1
 
 // bordersOf gives the borders of sets. Those of before, whose sets were old,
 // are taken over where they can be. Both lists are sorted.
@@ -103,15 +101,6 @@ func (b *borders) addBlock(edges []edge, set int32, block *Block) []edge {
 	return edges
 }
 
-// visits are the edges at addresses, which are sorted.
-func visits(addresses []netip.Addr) []edge {
-	edges := make([]edge, len(addresses))
-	for i, a := range addresses {
-		edges[i] = edge{prefix: netip.PrefixFrom(a, a.BitLen()), block: visit}
-	}
-	return edges
-}
-
 // merge keeps the order of both.
 func merge(a, b []edge) []edge {
 	switch {
@@ -131,7 +120,9 @@ func merge(a, b []edge) []edge {
 	return append(append(all, a...), b...)
 }
 
-// compareEdges puts every prefix right before those inside it.
-func compareEdges(a, b edge) int {
-	return cmp.Or(a.prefix.Addr().Compare(b.prefix.Addr()), cmp.Compare(a.prefix.Bits(), b.prefix.Bits()))
+func compareEdges(a, b edge) int { return comparePrefixes(a.prefix, b.prefix) }
+
+// comparePrefixes puts every prefix right before those inside it.
+func comparePrefixes(a, b netip.Prefix) int {
+	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }

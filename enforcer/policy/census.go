@@ -1,31 +1,29 @@
 package policy
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/nameward/nameward/enforcer/policy/atlas"
 )
 
 // census answers which pods and nodes a selector matches. Pods that no
 // selector can tell apart are one crowd, so that a Deployment of a thousand
 // pods is matched once.
 type census struct {
-	world *World
 	// owner is the newest Compiled that goes by this census: only it may bring
 	// it up to date, or hand it on.
 	owner *Compiled
-	// stale says that a crowd without pods is left whose ports nobody has now.
-	stale bool
+	// labels are those of namespaces.
+	labels map[string]labels.Set
 	// deserted are the crowds without pods, which only a new census drops.
 	deserted int
 	known    map[string]int32 // crowd key → crowd
-	// at are the crowds whose pods have the address, once for each pod.
-	at map[netip.Addr][]int32
-	// sorted is what order gave last, nil if that was before somebody moved.
-	sorted     []netip.Addr
+	// at is who has an address.
+	at         atlas.Map[netip.Addr, *company]
 	crowds     []crowd
 	namespaces []string // sorted, of crowds
 	of         map[string][]int32
@@ -37,64 +35,97 @@ type crowd struct {
 	namespace string
 	labels    labels.Set
 	ports     []NamedPort
-	addresses []netip.Addr
+	pods      int
+	// alone is the company at an address that no other pod has.
+	alone *company
 }
+
+// company are the crowds whose pods have one address, once for each pod.
+// Immutable.
+type company struct{ crowds []int32 }
+
+// bystanders are the crowd of pods that take no part: no selector matches it.
+const bystanders int32 = 0
 
 // live says whether a pod takes part at all, as subject or peer (P16, P17).
 func (p *Pod) live() bool { return !p.HostNetwork && !p.Finished }
 
 func takeCensus(w *World) *census {
 	c := &census{
-		world:   w,
+		labels:  w.Namespaces,
 		of:      map[string][]int32{},
 		members: map[digest][]int32{},
 		spaces:  map[string][]string{},
-		known:   make(map[string]int32, len(w.Pods)),
-		at:      make(map[netip.Addr][]int32, len(w.Pods)),
+		known:   map[string]int32{},
+		crowds:  []crowd{{alone: &company{[]int32{bystanders}}}},
 	}
+	type dweller struct {
+		address netip.Addr
+		crowd   int32
+	}
+	all := make([]dweller, 0, len(w.Pods))
 	var key []byte
 	for _, p := range w.Pods {
-		if p.live() && len(p.Addresses) > 0 {
-			key = crowdKey(key[:0], p)
-			c.enter(key, p)
+		n, _ := c.crowdOf(p, &key)
+		c.count(n, 1)
+		for _, a := range p.Addresses {
+			if a := plain(a); a.IsValid() {
+				all = append(all, dweller{a, n})
+			}
 		}
 	}
+	slices.SortFunc(all, func(a, b dweller) int { return a.address.Compare(b.address) })
+	var at atlas.Builder[netip.Addr, *company]
+	for len(all) > 0 {
+		same, together := 1, c.crowds[all[0].crowd].alone
+		for ; same < len(all) && all[same].address == all[0].address; same++ {
+			together = together.with(all[same].crowd)
+		}
+		at.Add(all[0].address, together)
+		all = all[same:]
+	}
+	c.at = at.Map()
 	return c
 }
 
-// enter counts a pod in, and says whether it makes a crowd.
-func (c *census) enter(key []byte, p *Pod) (crowd int32, fresh bool) {
+// crowdOf gives the crowd of a pod, and says whether it has just been made.
+func (c *census) crowdOf(p *Pod, room *[]byte) (n int32, fresh bool) {
+	if !p.live() || len(p.Addresses) == 0 {
+		return bystanders, false
+	}
+	key := crowdKey((*room)[:0], p)
+	*room = key
 	n, ok := c.known[string(key)]
-	if !ok {
-		n = int32(len(c.crowds))
-		c.known[string(key)] = n
-		c.crowds = append(c.crowds, newCrowd(p))
-		if _, seen := c.of[p.Ref.Namespace]; !seen {
-			at, _ := slices.BinarySearch(c.namespaces, p.Ref.Namespace)
-			c.namespaces = slices.Insert(c.namespaces, at, p.Ref.Namespace)
-		}
-		c.of[p.Ref.Namespace] = append(c.of[p.Ref.Namespace], n)
+	if ok {
+		return n, false
 	}
-	for _, a := range p.Addresses {
-		if a := plain(a); a.IsValid() {
-			c.crowds[n].addresses = append(c.crowds[n].addresses, a)
-			c.at[a] = append(c.at[a], n)
-		}
+	n = int32(len(c.crowds))
+	c.known[string(key)] = n
+	c.crowds = append(c.crowds, crowd{p.Ref.Namespace, p.Labels, p.Ports, 0, &company{[]int32{n}}})
+	c.deserted++
+	if at, seen := slices.BinarySearch(c.namespaces, p.Ref.Namespace); !seen {
+		c.namespaces = slices.Insert(c.namespaces, at, p.Ref.Namespace)
 	}
-	return n, !ok
+	c.of[p.Ref.Namespace] = append(c.of[p.Ref.Namespace], n)
+	return n, true
 }
 
-// order gives the addresses of all pods, sorted.
-func (c *census) order() []netip.Addr {
-	if c.sorted == nil {
-		c.sorted = slices.SortedFunc(maps.Keys(c.at), netip.Addr.Compare)
+// count notes that a crowd has more pods, or less.
+func (c *census) count(n int32, more int) {
+	if n == bystanders {
+		return
 	}
-	return c.sorted
+	was := c.crowds[n].pods
+	c.crowds[n].pods += more
+	switch now := c.crowds[n].pods; {
+	case was == 0 && now > 0:
+		c.deserted--
+	case was > 0 && now == 0:
+		c.deserted++
+	}
 }
 
-func newCrowd(p *Pod) crowd {
-	return crowd{namespace: p.Ref.Namespace, labels: p.Labels, ports: p.Ports}
-}
+func (c *company) with(n int32) *company { return &company{append(slices.Clip(c.crowds), n)} }
 
 func crowdKey(key rendering, p *Pod) rendering {
 	key = key.text(p.Ref.Namespace).number(len(p.Labels))
@@ -133,7 +164,7 @@ func (c *census) match(s *podSelector) []int32 {
 
 func (c *census) namespacesOf(s *podSelector) []string {
 	if s.namespace != "" {
-		if s.namespaces != nil && !s.namespaces.Matches(c.world.Namespaces[s.namespace]) {
+		if s.namespaces != nil && !s.namespaces.Matches(c.labels[s.namespace]) {
 			return nil
 		}
 		return []string{s.namespace}
@@ -145,7 +176,7 @@ func (c *census) namespacesOf(s *podSelector) []string {
 	found, ok := c.spaces[key]
 	if !ok {
 		for _, ns := range c.namespaces {
-			if s.namespaces.Matches(c.world.Namespaces[ns]) {
+			if s.namespaces.Matches(c.labels[ns]) {
 				found = append(found, ns)
 			}
 		}
@@ -159,7 +190,7 @@ func (c *census) selects(s *PodSelector, p *Pod) bool {
 	if s.Namespace != "" && s.Namespace != p.Ref.Namespace {
 		return false
 	}
-	if s.Namespaces != nil && !s.Namespaces.Matches(c.world.Namespaces[p.Ref.Namespace]) {
+	if s.Namespaces != nil && !s.Namespaces.Matches(c.labels[p.Ref.Namespace]) {
 		return false
 	}
 	return s.Pods == nil || s.Pods.Matches(p.Labels)

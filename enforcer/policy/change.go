@@ -10,7 +10,7 @@ import (
 type change struct {
 	pods     edit[Pod]
 	policies edit[Policy]
-	services bool
+	services edit[Service]
 	// cluster is everything else that classes depend on, and judging
 	// everything else that endpoints depend on.
 	cluster, judging bool
@@ -30,7 +30,7 @@ func changeBetween(before, after *World) change {
 	return change{
 		pods:     editBetween(before.Pods, after.Pods),
 		policies: editBetween(before.Policies, after.Policies),
-		services: !slices.Equal(before.Services, after.Services),
+		services: editBetween(before.Services, after.Services),
 		cluster: before.Node != after.Node || !sameMap(before.Namespaces, after.Namespaces) ||
 			!sameNodes(before.Nodes, after.Nodes) || !slices.Equal(before.LocalAddresses, after.LocalAddresses) ||
 			!slices.Equal(before.ClusterDNS, after.ClusterDNS),
@@ -42,28 +42,33 @@ func changeBetween(before, after *World) change {
 // editLimit is how many objects may differ before all are looked at anew.
 const editLimit = 64
 
-// editBetween looks at what is between the common beginning and end.
+// editBetween goes through both lists together. Where they part, what is the
+// same again is looked for not far from there: a source that keeps its order
+// puts one object in, takes one out or replaces one.
 func editBetween[T any](before, after []*T) (e edit[T]) {
-	for len(before) > 0 && len(after) > 0 && before[0] == after[0] {
-		before, after = before[1:], after[1:]
-	}
-	for len(before) > 0 && len(after) > 0 && before[len(before)-1] == after[len(after)-1] {
-		before, after = before[:len(before)-1], after[:len(after)-1]
-	}
-	old := make(map[*T]bool, len(before))
-	for _, p := range before {
-		old[p] = true
-	}
-	for _, p := range after {
-		if !old[p] {
-			e.come = append(e.come, p)
+	for len(before) > 0 && len(after) > 0 {
+		if before[0] == after[0] {
+			before, after = before[1:], after[1:]
+			continue
 		}
-		delete(old, p)
+		in, out := slices.Index(after[:min(len(after), editLimit)], before[0]), slices.Index(before[:min(len(before), editLimit)], after[0])
+		switch {
+		case in > 0 && (out < 0 || in <= out):
+			e.come, after = append(e.come, after[:in]...), after[in:]
+		case out > 0:
+			e.gone, before = append(e.gone, before[:out]...), before[out:]
+		default:
+			e.gone, e.come = append(e.gone, before[0]), append(e.come, after[0])
+			before, after = before[1:], after[1:]
+		}
+		if len(e.gone)+len(e.come) > editLimit {
+			return edit[T]{whole: true}
+		}
 	}
-	e.gone = slices.Collect(maps.Keys(old))
-	if len(e.gone)+len(e.come) > editLimit {
+	if len(e.gone)+len(e.come)+len(before)+len(after) > editLimit {
 		return edit[T]{whole: true}
 	}
+	e.gone, e.come = append(e.gone, before...), append(e.come, after...)
 	return e
 }
 

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/nameward/nameward/enforcer/policy/atlas"
 )
 
 // Compiled is a World made into Tables, with what is needed to explain them,
@@ -24,9 +26,16 @@ type Compiled struct {
 	peers      *peerSpace
 	ports      *portSpace
 	catalog    *catalog
-	backends   map[netip.Addr]bool // made when first wanted
 	// sound says that no two things share an id.
 	sound bool
+	// locals are the pods of this node, in order of reference. Pods without
+	// rules are endpoints too: the node default holds for them (P7).
+	locals []*Pod
+	// Who has which address. The census goes on to other Worlds, pods are as
+	// of this one.
+	pods   atlas.Map[netip.Addr, *company]
+	fronts fronts
+	nodes  map[netip.Addr]bool
 }
 
 // isolation is who isolates a pod (P6): what is in force, and that with what
@@ -40,14 +49,11 @@ type isolators struct{ ingress, egress []PolicyRef }
 func Compile(w *World) *Compiled { return compile(w, firstEightBytes, nil) }
 
 // Next gives what Compile(w) gives. It takes over from c what has not changed,
-// and so costs by what has. One goroutine at a time calls it, and for several
-// Worlds that follow one, the first call is the cheap one.
-func (c *Compiled) Next(w *World) *Compiled {
-	if next := c.afterPods(w); next != nil {
-		return next
-	}
-	return compile(w, c.short, c)
-}
+// and so costs by what has: pods and Services that come and go elsewhere, whose
+// addresses fall into classes that are in use, change but the entries of these.
+// One goroutine at a time calls it, and for several Worlds that follow one, the
+// first call is the cheap one.
+func (c *Compiled) Next(w *World) *Compiled { return compile(w, c.short, c) }
 
 func compile(w *World, short shorten, before *Compiled) *Compiled {
 	c := &Compiled{
@@ -58,22 +64,16 @@ func compile(w *World, short shorten, before *Compiled) *Compiled {
 		isolations: map[EndpointID]isolation{},
 		sound:      true,
 	}
-	known := c.inherit(before)
+	l := c.inherit(before)
+	c.census.owner, c.census.labels = c, w.Namespaces
+	c.pods = c.census.at
 	for _, problems := range c.book.problems {
 		c.Problems = append(c.Problems, problems...)
 	}
-	c.addEndpoints(known)
-	peers, ports := setsOf(c.lists)
-	var partition *peerSpace
-	if before != nil {
-		partition = before.peers
+	c.addEndpoints(l.endpoints)
+	if !c.goOn(before, l) {
+		c.divide(before)
 	}
-	c.peers = partitionPeers(peers, c.census, w, short, partition)
-	c.ports = partitionPorts(ports, short)
-	c.Tables.Addresses, c.Tables.Prefixes = c.peers.addresses, c.peers.prefixes
-	c.Tables.Ports = c.ports.spans
-	c.Tables.Services = c.Tables.targets(w)
-	c.catalog = newCatalog(c.peers.classes, c.ports.classes)
 	for id, list := range c.lists {
 		if before != nil && before.lists[id] != nil && before.lists[id].digest == list.digest && list.sameRows(before.catalog, c.catalog) {
 			c.Tables.Lists[id] = before.Tables.Lists[id]
@@ -86,45 +86,38 @@ func compile(w *World, short shorten, before *Compiled) *Compiled {
 	return c
 }
 
-// inherit takes over what is known from before of pods and policies. It gives
-// the endpoints that are as they were.
-func (c *Compiled) inherit(before *Compiled) map[EndpointID]bool {
-	if before == nil || !before.census.serves(before) {
-		c.census = takeCensus(c.world)
-		c.census.owner = c
-		c.book = newRulebook(c.world, c.census, nil, nil)
-		return nil
+// goOn takes over the classes of before, where the same sets have the same
+// classes.
+func (c *Compiled) goOn(before *Compiled, l legacy) bool {
+	if !l.goesOn || !sameLists(c.lists, before.lists) {
+		return false
 	}
-	ch := changeBetween(before.world, c.world)
-	if !ch.pods.none() || ch.cluster {
-		c.census = takeCensus(c.world)
-	} else {
-		c.census = before.census
+	peers, ok := before.peers.follow(slices.Concat(l.touched, l.fronts), c.census, c.fronts)
+	if !ok {
+		return false
 	}
-	c.census.owner = c
-	c.book = newRulebook(c.world, c.census, before.book, &ch)
-	if c.census != before.census || ch.policies.whole || ch.judging || !before.sound {
-		return nil
-	}
-	return c.takeEndpoints(before, ch.policies)
+	c.peers, c.ports, c.catalog = peers, before.ports, before.catalog
+	c.takePartition()
+	c.Tables.Services = c.Tables.followServices(before, c, l.touched, l.fronts)
+	return true
 }
 
-// takeEndpoints takes over the endpoints that no changed policy selects.
-func (c *Compiled) takeEndpoints(before *Compiled, policies edit[Policy]) map[EndpointID]bool {
-	changed := slices.Concat(policies.gone, policies.come)
-	known := make(map[EndpointID]bool, len(before.Tables.Endpoints))
-	for _, p := range c.local() {
-		if slices.ContainsFunc(changed, func(policy *Policy) bool { return c.census.selects(&policy.Subject, p) }) {
-			continue
-		}
-		id := EndpointOf(p.Ref.UID)
-		e := before.Tables.Endpoints[id]
-		c.Tables.Endpoints[id], c.isolations[id], known[id] = e, before.isolations[id], true
-		for _, list := range e.lists() {
-			c.lists[list] = before.lists[list]
-		}
+// divide makes classes of all that the rules tell apart.
+func (c *Compiled) divide(before *Compiled) {
+	peers, ports := setsOf(c.lists)
+	var partition *peerSpace
+	if before != nil {
+		partition = before.peers
 	}
-	return known
+	c.peers = partitionPeers(peers, c.census, c.fronts, c.world, c.short, partition)
+	c.ports = partitionPorts(ports, c.short)
+	c.catalog = newCatalog(c.peers.classes, c.ports.classes)
+	c.takePartition()
+	c.Tables.Services = c.Tables.targets(c.fronts)
+}
+
+func (c *Compiled) takePartition() {
+	c.Tables.Addresses, c.Tables.Prefixes, c.Tables.Ports = c.peers.addresses, c.peers.prefixes, c.ports.spans
 }
 
 // report tells of ids that two classes share.
@@ -138,24 +131,30 @@ func (c *Compiled) report() {
 	c.reportServices()
 }
 
-// local are the pods of this node, in order of reference. Pods without rules
-// are endpoints too: the node default holds for them (P7).
-func (c *Compiled) local() []*Pod {
-	var pods []*Pod
-	for _, p := range c.world.Pods {
-		if p.Node == c.world.Node && p.live() {
-			pods = append(pods, p)
+// local gives those of the pods that are this node's and take part.
+func (w *World) local(pods []*Pod) []*Pod {
+	var local []*Pod
+	for _, p := range pods {
+		if p.Node == w.Node && p.live() {
+			local = append(local, p)
 		}
 	}
-	slices.SortFunc(pods, func(a, b *Pod) int { return comparePodRefs(a.Ref, b.Ref) })
+	return local
+}
+
+func sortPods(pods []*Pod) []*Pod {
+	slices.SortStableFunc(pods, func(a, b *Pod) int { return comparePodRefs(a.Ref, b.Ref) })
 	return pods
 }
+
+// Local gives the pods of this node that take part, in order of reference.
+func (c *Compiled) Local() []*Pod { return c.locals }
 
 // addEndpoints compiles what applies to each pod of this node that is not
 // known.
 func (c *Compiled) addEndpoints(known map[EndpointID]bool) {
 	bad := map[ListID]bool{}
-	for _, p := range c.local() {
+	for _, p := range c.locals {
 		id := EndpointOf(p.Ref.UID)
 		if known[id] {
 			continue

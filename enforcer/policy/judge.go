@@ -60,7 +60,7 @@ func (t *Tables) judge(s *Stance, d Direction, peer netip.Addr, protocol uint8, 
 	q := query{tables: t, attached: attached, otherwise: s.Default}
 	q.cells[0] = Cell{at.Class, t.portClassOf(protocol, port)}
 	q.name = Cell{names, q.cells[0].Port}
-	targets, service := t.Services[ServiceKey{peer, protocol, port}]
+	targets, service := t.Services.Get(ServiceKey{peer, protocol, port})
 	if d == Ingress || !at.Service || !service {
 		return q.decide(q.cells[:1])
 	}
@@ -84,7 +84,7 @@ func (t *Tables) judge(s *Stance, d Direction, peer netip.Addr, protocol uint8, 
 // peerOf asks the exact addresses, then the longest prefix. Both families lie
 // in one trie, IPv4 below ::ffff:0:0/96.
 func (t *Tables) peerOf(peer netip.Addr) Peer {
-	if p, ok := t.Addresses[peer]; ok {
+	if p, ok := t.Addresses.Get(peer); ok {
 		return p
 	}
 	for bits := peer.BitLen(); bits >= 0; bits-- {
@@ -104,7 +104,12 @@ func (t *Tables) peerOf(peer netip.Addr) Peer {
 }
 
 // plain is the form in which addresses are kept.
-func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+func plain(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return a // as most are
+	}
+	return a.Unmap().WithZone("")
+}
 
 func (t *Tables) portClassOf(protocol uint8, port uint16) PortClass {
 	n, found := slices.BinarySearchFunc(t.Ports, PortSpan{Protocol: protocol, First: port}, func(a, b PortSpan) int {

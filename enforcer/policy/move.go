@@ -5,82 +5,77 @@ import (
 	"slices"
 )
 
-// yields says whether c may bring the census up to date, or hand it on.
-func (c *census) yields(to *Compiled) bool { return c.owner == to }
-
-// serves says whether new rules may be resolved by the census.
-func (c *census) serves(to *Compiled) bool { return c.yields(to) && !c.stale }
-
 // mostDeserted is how many crowds may be without pods beside half of them all.
 const mostDeserted = 64
 
-// move lets pods go and come, and gives the addresses that were or are theirs.
-// It says no, and is of no more use, where a named port may lead to other
-// numbers now (P10), or where it keeps too much that is gone.
-func (c *census) move(pods edit[Pod], namedPorts bool) (touched []netip.Addr, ok bool) {
+// moved is what a census tells of pods that went and came.
+type moved struct {
+	// touched are the addresses that were or are theirs, sorted.
+	touched []netip.Addr
+	// renamed says that a named port may lead to other numbers now (P10).
+	renamed bool
+}
+
+// move lets pods go and come. It says no, and is of no more use, where it
+// would have to keep too much that is gone.
+func (c *census) move(pods edit[Pod]) (m moved, ok bool) {
 	c.owner = nil
-	var key []byte
-	for _, p := range pods.gone {
-		if !p.live() || len(p.Addresses) == 0 {
-			continue
+	if pods.whole {
+		return m, false
+	}
+	// Crowds with named ports that have got their first pod or lost their last.
+	turned := map[int32]bool{}
+	var room []byte
+	made := false
+	shift := func(p *Pod, more int) {
+		n, fresh := c.crowdOf(p, &room)
+		made = made || fresh
+		was := c.crowds[n].pods
+		c.count(n, more)
+		if (was > 0) != (c.crowds[n].pods > 0) && len(p.Ports) > 0 {
+			turned[n] = !turned[n]
 		}
-		key = crowdKey(key[:0], p)
-		n := c.known[string(key)]
-		touched = append(touched, c.leave(n, p)...)
-		if len(c.crowds[n].addresses) > 0 {
-			continue
-		}
-		c.deserted++
-		if len(p.Ports) > 0 {
-			c.stale = true
-			if namedPorts {
-				return nil, false
+		for _, a := range p.Addresses {
+			if a := plain(a); a.IsValid() {
+				c.place(a, n, more)
+				m.touched = append(m.touched, a)
 			}
 		}
 	}
+	for _, p := range pods.gone {
+		shift(p, -1)
+	}
 	for _, p := range pods.come {
-		if !p.live() || len(p.Addresses) == 0 {
-			continue
-		}
-		key = crowdKey(key[:0], p)
-		n, fresh := c.enter(key, p)
-		if !fresh && len(c.crowds[n].addresses) == len(p.Addresses) {
-			c.deserted--
-		}
-		if len(p.Ports) > 0 && namedPorts && (fresh || len(c.crowds[n].addresses) == len(p.Addresses)) {
-			return nil, false
-		}
-		for _, a := range p.Addresses {
-			touched = append(touched, plain(a))
-		}
+		shift(p, 1)
 	}
 	if c.deserted > mostDeserted+len(c.crowds)/2 {
-		return nil, false // rollouts of other nodes' pods would fill the memory
+		return m, false // rollouts of other nodes' pods would fill the memory
 	}
-	slices.SortFunc(touched, netip.Addr.Compare)
-	touched = slices.DeleteFunc(slices.Compact(touched), func(a netip.Addr) bool { return !a.IsValid() })
-	// What was answered before does not count who came.
-	c.sorted = nil
-	clear(c.members)
-	clear(c.spaces)
-	return touched, true
+	for _, odd := range turned {
+		m.renamed = m.renamed || odd
+	}
+	if made { // what was answered before does not count it
+		clear(c.members)
+		clear(c.spaces)
+	}
+	slices.SortFunc(m.touched, netip.Addr.Compare)
+	m.touched = slices.Compact(m.touched)
+	return m, true
 }
 
-// leave counts a pod out, and gives its addresses.
-func (c *census) leave(n int32, p *Pod) []netip.Addr {
-	var gone []netip.Addr
-	for _, a := range p.Addresses {
-		a = plain(a)
-		if !a.IsValid() {
-			continue
-		}
-		gone = append(gone, a)
-		c.crowds[n].addresses = without(c.crowds[n].addresses, a)
-		if c.at[a] = without(c.at[a], n); len(c.at[a]) == 0 {
-			delete(c.at, a)
-		}
+// place notes that one pod more, or less, of a crowd has the address.
+func (c *census) place(a netip.Addr, n int32, more int) {
+	there, had := c.at.Get(a)
+	switch {
+	case more > 0 && !had:
+		c.at = c.at.With(a, c.crowds[n].alone)
+	case more > 0:
+		c.at = c.at.With(a, there.with(n))
+	case had && len(there.crowds) == 1:
+		c.at = c.at.Without(a)
+	case had:
+		c.at = c.at.With(a, &company{without(there.crowds, n)})
 	}
-	return gone
 }
 
 // without takes one of them out.

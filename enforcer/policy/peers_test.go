@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"net/netip"
 	"testing"
 )
@@ -121,8 +122,8 @@ func TestFinishedPods(t *testing.T) {
 	c := judgeAll(t, w, []packet{
 		{sentence: "the next pod with the address inherits nothing", peer: "10.0.0.2", want: Deny, tier: TierNetworkPolicy},
 	})
-	if len(c.Tables.Addresses) != 2 {
-		t.Errorf("addresses: got %v, want only those of the node itself", c.Tables.Addresses)
+	if c.Tables.Addresses.Len() != 2 {
+		t.Errorf("addresses: got %v, want only those of the node itself", maps.Collect(c.Tables.Addresses.All()))
 	}
 	w.Pods[0].Finished = true
 	if _, ok := Compile(w).Tables.Endpoints[EndpointOf("web")]; ok {

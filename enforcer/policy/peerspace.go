@@ -2,16 +2,19 @@ package policy
 
 import (
 	"encoding/binary"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/nameward/nameward/enforcer/policy/atlas"
 )
 
 // peerSpace is the peer classes of a set of rules in one World.
 type peerSpace struct {
 	sets      []*peerSet // sorted by digest
 	classes   []peerClass
-	addresses map[netip.Addr]Peer
+	addresses atlas.Map[netip.Addr, Peer]
 	prefixes  map[netip.Prefix]ClassID
 
 	// What is needed to place one more address: the sets of crowds and those
@@ -20,8 +23,10 @@ type peerSpace struct {
 	fixed  map[netip.Addr][]int32
 	// edges are the addresses at which a block or a hole is, alone: what is
 	// around does not say what covers them.
-	edges    map[netip.Addr]bool
-	marks    map[netip.Addr]Peer
+	edges map[netip.Addr]bool
+	// local are this node's own.
+	local    map[netip.Addr]bool
+	fronts   fronts
 	interned *interner
 	borders  *borders
 }
@@ -40,15 +45,15 @@ type peerClass struct {
 // partitionPeers gives every address and prefix that a set tells from its
 // surroundings its class. The class of no set comes first. What before, which
 // may be nil, has sorted is not sorted again.
-func partitionPeers(sets []*peerSet, c *census, w *World, short shorten, before *peerSpace) *peerSpace {
+func partitionPeers(sets []*peerSet, c *census, f fronts, w *World, short shorten, before *peerSpace) *peerSpace {
 	s := &peerSpace{
-		sets:      sets,
-		classes:   []peerClass{{}},
-		addresses: make(map[netip.Addr]Peer, len(c.at)),
-		marks:     marksOf(w),
-		crowds:    &crowdSets{},
-		fixed:     map[netip.Addr][]int32{},
-		edges:     map[netip.Addr]bool{},
+		sets:    sets,
+		classes: []peerClass{{}},
+		crowds:  &crowdSets{},
+		fixed:   map[netip.Addr][]int32{},
+		edges:   map[netip.Addr]bool{},
+		local:   map[netip.Addr]bool{},
+		fronts:  f,
 	}
 	if before != nil {
 		s.borders = bordersOf(sets, before.borders, before.sets)
@@ -57,13 +62,18 @@ func partitionPeers(sets []*peerSet, c *census, w *World, short shorten, before 
 		s.borders = bordersOf(sets, nil, nil)
 		s.prefixes = map[netip.Prefix]ClassID{}
 	}
+	for _, a := range w.LocalAddresses {
+		if a.IsValid() {
+			s.local[plain(a)] = true
+		}
+	}
 	s.interned = newInterner(s, short)
+	s.gather(c, w)
 	walk := &prefixWalk{
 		space:  s,
 		sets:   s.borders.sets,
 		holes:  make([]int32, len(s.borders.sets)),
 		counts: make([]int32, len(sets)),
-		exact:  s.exactMembers(c, w),
 		in:     s.interned,
 	}
 	for _, e := range s.borders.edges {
@@ -71,35 +81,70 @@ func partitionPeers(sets []*peerSet, c *census, w *World, short shorten, before 
 			s.edges[e.prefix.Addr()] = true
 		}
 	}
-	walk.run(merge(s.borders.edges, merge(visits(c.order()), visits(s.others()))))
+	walk.run(s.borders.edges, s.hosts(c))
+	s.addresses = walk.addresses.Map()
 	s.guardIPv4()
 	return s
 }
 
+// hosts gives, in order, every address that is to be placed, and the sets that
+// contain it otherwise than by CIDR.
+func (s *peerSpace) hosts(c *census) iter.Seq2[netip.Addr, []int32] {
+	return func(yield func(netip.Addr, []int32) bool) {
+		others := s.others()
+		for a, who := range c.at.All() {
+			for ; len(others) > 0 && others[0].Compare(a) < 0; others = others[1:] {
+				if !yield(others[0], s.fixed[others[0]]) {
+					return
+				}
+			}
+			if len(others) > 0 && others[0] == a {
+				others = others[1:]
+			}
+			if !yield(a, s.exact(a, who, c)) {
+				return
+			}
+		}
+		for _, a := range others {
+			if !yield(a, s.fixed[a]) {
+				return
+			}
+		}
+	}
+}
+
 // others are the addresses to be placed whether or not a pod has them, sorted.
 func (s *peerSpace) others() []netip.Addr {
-	all := slices.AppendSeq(slices.Collect(maps.Keys(s.fixed)), maps.Keys(s.marks))
+	all := slices.AppendSeq(slices.Collect(maps.Keys(s.fixed)), maps.Keys(s.local))
+	for a := range s.fronts.All() {
+		all = append(all, a)
+	}
 	slices.SortFunc(all, netip.Addr.Compare)
 	return slices.Compact(all)
 }
 
-// marksOf gives what is to be known of addresses besides their class.
-func marksOf(w *World) map[netip.Addr]Peer {
-	marks := map[netip.Addr]Peer{}
-	for _, a := range w.LocalAddresses {
-		if a.IsValid() {
-			marks[plain(a)] = Peer{LocalNode: true}
+// exact gives the sets that contain an address otherwise than by CIDR.
+func (s *peerSpace) exact(a netip.Addr, who *company, c *census) []int32 {
+	members := s.fixed[a]
+	if who == nil {
+		return members
+	}
+	for _, n := range who.crowds {
+		if of := s.setsOf(n, c); len(members) == 0 {
+			members = of
+		} else {
+			members = union(nil, members, of)
 		}
 	}
-	for _, s := range w.Services {
-		for _, a := range s.Addresses {
-			if mark := marks[plain(a)]; a.IsValid() && s.leads(a) {
-				mark.Service = true
-				marks[plain(a)] = mark
-			}
-		}
-	}
-	return marks
+	return members
+}
+
+// mark gives what is to be known of an address besides its class.
+func (s *peerSpace) mark(a netip.Addr) (mark Peer, marked bool) {
+	mark.LocalNode = s.local[a]
+	services, _ := s.fronts.Get(a)
+	mark.Service = slices.ContainsFunc(services, func(service *Service) bool { return service.leads(a) })
+	return mark, mark.LocalNode || mark.Service
 }
 
 // guardIPv4 keeps IPv4 from falling through to an IPv6 prefix: the kernel
@@ -124,8 +169,8 @@ func contains6(p netip.Prefix, a netip.Addr) bool {
 	return err == nil && masked.Addr().As16() == p.Addr().As16()
 }
 
-// exactMembers gives the sets that contain an address otherwise than by CIDR.
-func (s *peerSpace) exactMembers(c *census, w *World) map[netip.Addr][]int32 {
+// gather finds out the sets of crowds and those of single addresses.
+func (s *peerSpace) gather(c *census, w *World) {
 	s.crowds.sets = make([][]int32, len(c.crowds))
 	for i, set := range s.sets {
 		n := int32(i)
@@ -144,23 +189,6 @@ func (s *peerSpace) exactMembers(c *census, w *World) map[netip.Addr][]int32 {
 		}
 	}
 	delete(s.fixed, netip.Addr{}) // of an object without one
-	exact := make(map[netip.Addr][]int32, len(c.at))
-	for a, n := range s.fixed {
-		exact[a] = n
-	}
-	for m, members := range s.crowds.sets {
-		if len(members) == 0 {
-			continue
-		}
-		for _, a := range c.crowds[m].addresses {
-			if has := exact[a]; len(has) == 0 {
-				exact[a] = members
-			} else {
-				exact[a] = union(nil, has, members)
-			}
-		}
-	}
-	return exact
 }
 
 // inSet gives the crowds whose pods are in s by a selector, ascending.

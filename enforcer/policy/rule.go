@@ -176,6 +176,9 @@ func (v *resolver) named(d *draft) []term {
 	found := map[NamedPort]bool{}
 	for _, s := range pods {
 		for _, n := range v.census.match(s) {
+			if v.census.crowds[n].pods == 0 {
+				continue // gone, and its numbers with it
+			}
 			for _, port := range v.census.crowds[n].ports {
 				for i := range d.named {
 					if d.named[i].names(port) {

@@ -1,11 +1,19 @@
 package policy
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // samePartition says whether a and b tell the same addresses and ports apart:
 // a list of the same rules then has the same rows in both.
 func samePartition(a, b *Compiled) bool {
 	return sameClasses(a.peers, b.peers) && samePorts(a.ports, b.ports)
+}
+
+// sameLists says whether both are the same rules under the same ids.
+func sameLists(a, b map[ListID]*tierList) bool {
+	return maps.EqualFunc(a, b, func(x, y *tierList) bool { return x.digest == y.digest })
 }
 
 // sameClasses does not look at who is in a class.
@@ -44,8 +52,11 @@ func samePorts(a, b *portSpace) bool {
 // sameRows says whether the list has the same rows in both catalogs: each of
 // its sets has the same classes.
 func (l *tierList) sameRows(a, b *catalog) bool {
-	if !slices.Equal(a.portIDs, b.portIDs) || a.bad() || b.bad() {
+	switch {
+	case a.bad() || b.bad() || !slices.Equal(a.portIDs, b.portIDs):
 		return false
+	case a == b:
+		return true
 	}
 	for _, r := range l.rules {
 		for _, t := range r.terms {

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"net/netip"
+
+	"github.com/nameward/nameward/enforcer/policy/atlas"
 )
 
 // EndpointID names one pod for as long as it lives: a hash of the pod's UID,
@@ -36,12 +38,7 @@ type Tables struct {
 	Endpoints map[EndpointID]Endpoint
 	// Addresses holds exact peers. The class of an address already contains
 	// every CIDR selector that covers it.
-	Addresses map[netip.Addr]Peer
-	// Before, where it is there, is the Addresses of earlier Tables, and
-	// Changed are all in which the two differ: who has the one applied need
-	// not look at the rest.
-	Before  map[netip.Addr]Peer
-	Changed []netip.Addr
+	Addresses atlas.Map[netip.Addr, Peer]
 	// Prefixes holds CIDR peers; the class of a prefix contains every wider
 	// prefix of its family that covers it. IPv4 prefixes are kept as IPv4.
 	// Whenever an IPv6 prefix shorter than /96 covers ::ffff:0:0/96, the
@@ -53,7 +50,7 @@ type Tables struct {
 	Ports []PortSpan
 	// Services say what is behind a service address and port (SEMANTICS P22).
 	// Every such address is in Addresses, marked.
-	Services map[ServiceKey]Targets
+	Services atlas.Map[ServiceKey, Targets]
 	// Lists hold what the rules of each tier say.
 	Lists map[ListID]*List
 	// NameRows hold what name rules say about the name classes in use. Compile

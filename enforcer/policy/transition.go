@@ -21,7 +21,6 @@ func Transition(from, to *Compiled) *Tables {
 	t := &Tables{Endpoints: closeShared(from, to), Lists: make(map[ListID]*List, len(to.lists))}
 	if samePartition(from, to) {
 		t.Addresses, t.Prefixes, t.Ports = to.Tables.Addresses, to.Tables.Prefixes, to.Tables.Ports
-		t.Before, t.Changed = to.Tables.Before, to.Tables.Changed
 		t.Services = to.Tables.Services
 		maps.Copy(t.Lists, from.Tables.Lists)
 		maps.Copy(t.Lists, to.Tables.Lists)
@@ -29,7 +28,7 @@ func Transition(from, to *Compiled) *Tables {
 	}
 	peers, ports := peersBetween(from, to), portsBetween(from, to)
 	t.Addresses, t.Prefixes, t.Ports = peers.addresses, peers.prefixes, ports.spans
-	t.Services = t.targets(to.world)
+	t.Services = t.targets(to.fronts)
 	before := newCatalog(slices.Concat(from.peers.classes, peers.classes), slices.Concat(from.ports.classes, ports.classes))
 	after := newCatalog(slices.Concat(to.peers.classes, peers.classes), slices.Concat(to.ports.classes, ports.classes))
 	for id, list := range from.lists {
@@ -54,13 +53,13 @@ func peersBetween(from, to *Compiled) *peerSpace {
 	case len(sets) == len(from.peers.sets) && samePeers(from.world, to.world):
 		return from.peers
 	}
-	return partitionPeers(sets, to.census, to.world, to.short, to.peers)
+	return partitionPeers(sets, to.census, to.fronts, to.world, to.short, to.peers)
 }
 
 // samePeers says whether every address is the same peer in both.
 func samePeers(a, b *World) bool {
 	ch := changeBetween(a, b)
-	return ch.pods.none() && !ch.cluster && !ch.services
+	return ch.pods.none() && !ch.cluster && ch.services.none()
 }
 
 // portsBetween tells apart what from or to do.

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -9,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/nameward/nameward/enforcer/policy/atlas"
 )
 
 // D7: while policies change, every packet between any two single writes gets
@@ -119,8 +120,8 @@ func walk(t *rapid.T, from, to *World) {
 	a, b := Compile(from), Compile(to)
 	j := &journey{from: from, to: to, random: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))}
 	j.kernel = Tables{
-		Endpoints: maps.Clone(a.Tables.Endpoints), Addresses: maps.Clone(a.Tables.Addresses),
-		Prefixes: maps.Clone(a.Tables.Prefixes), Services: maps.Clone(a.Tables.Services),
+		Endpoints: maps.Clone(a.Tables.Endpoints), Addresses: a.Tables.Addresses,
+		Prefixes: maps.Clone(a.Tables.Prefixes), Services: a.Tables.Services,
 		Lists: map[ListID]*List{}, NameRows: map[RowKey]Precedence{},
 	}
 	j.addRows(t, a.Tables)
@@ -225,17 +226,14 @@ type write struct {
 // of the target, in an order that is the same in every run.
 func (j *journey) moves(target *Tables) []write {
 	var writes []write
-	for i, a := range slices.SortedFunc(maps.Keys(merged(j.kernel.Addresses, target.Addresses)), netip.Addr.Compare) {
-		writes = append(writes, write{i, "address " + a.String(), func() { move(j.kernel.Addresses, target.Addresses, a) }})
+	for i, a := range keysOf(j.kernel.Addresses, target.Addresses) {
+		writes = append(writes, write{i, "address " + a.String(), func() { j.kernel.Addresses = written(j.kernel.Addresses, target.Addresses, a) }})
 	}
 	for i, p := range slices.SortedFunc(maps.Keys(merged(j.kernel.Prefixes, target.Prefixes)), netip.Prefix.Compare) {
 		writes = append(writes, write{1000 + i, "prefix " + p.String(), func() { move(j.kernel.Prefixes, target.Prefixes, p) }})
 	}
-	keys := slices.SortedFunc(maps.Keys(merged(j.kernel.Services, target.Services)), func(a, b ServiceKey) int {
-		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
-	})
-	for i, key := range keys {
-		writes = append(writes, write{3000 + i, "service " + key.Addr.String(), func() { move(j.kernel.Services, target.Services, key) }})
+	for i, key := range keysOf(j.kernel.Services, target.Services) {
+		writes = append(writes, write{3000 + i, "service " + key.Addr.String(), func() { j.kernel.Services = written(j.kernel.Services, target.Services, key) }})
 	}
 	ports := target.pool()
 	for n, protocol := range poolProtocols {
@@ -248,6 +246,19 @@ func (j *journey) moves(target *Tables) []write {
 		}
 	}
 	return writes
+}
+
+// keysOf gives the keys of both, sorted.
+func keysOf[K atlas.Key[K], V any](a, b atlas.Map[K, V]) []K {
+	return slices.SortedFunc(maps.Keys(merged(maps.Collect(a.All()), maps.Collect(b.All()))), K.Compare)
+}
+
+// written gives the kernel's map with what the target knows of the key.
+func written[K atlas.Key[K], V any](kernel, target atlas.Map[K, V], key K) atlas.Map[K, V] {
+	if v, ok := target.Get(key); ok {
+		return kernel.With(key, v)
+	}
+	return kernel.Without(key)
 }
 
 func merged[K comparable, V any](a, b map[K]V) map[K]V {

@@ -157,6 +157,24 @@ func drawServices(t *rapid.T) []*Service {
 	return all
 }
 
+// changeServices keeps some and puts others in, among them such as share an
+// address with one that goes.
+func changeServices(t *rapid.T, services []*Service) []*Service {
+	var out []*Service
+	for _, s := range services {
+		switch count(t, "change", 0, 3) {
+		case 0:
+			continue
+		case 1:
+			fewer := *s
+			fewer.Ports = fewer.Ports[:len(fewer.Ports)/2]
+			s = &fewer
+		}
+		out = append(out, s)
+	}
+	return append(out, drawServices(t)...)
+}
+
 func drawPod(t *rapid.T, i int) Pod {
 	p := Pod{
 		Ref:         PodRef{pick(t, "namespace", poolNamespaces), fmt.Sprintf("p%d", i), fmt.Sprintf("uid-%d", i)},

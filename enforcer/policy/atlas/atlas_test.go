@@ -1,0 +1,156 @@
+package atlas
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+type number int
+
+func (n number) Compare(other number) int { return cmp.Compare(n, other) }
+
+// check holds m to what it should be.
+func check(t *rapid.T, m Map[number, int], want map[number]int) {
+	t.Helper()
+	var keys []number
+	for k, v := range m.All() {
+		keys = append(keys, k)
+		if w, ok := want[k]; !ok || v != w {
+			t.Fatalf("%d: got %d, want %d, %v", k, v, w, ok)
+		}
+		if got, ok := m.Get(k); !ok || got != v {
+			t.Fatalf("%d: asked for, got %d, %v; want %d", k, got, ok, v)
+		}
+	}
+	if wanted := slices.Sorted(maps.Keys(want)); !slices.Equal(keys, wanted) {
+		t.Fatalf("got keys %v, want %v", keys, wanted)
+	}
+	if m.Len() != len(want) {
+		t.Fatalf("got length %d, want %d", m.Len(), len(want))
+	}
+	for _, p := range m.pages {
+		if len(p) == 0 || len(p) > 2*pageSize {
+			t.Fatalf("got a page of %d entries, want 1 to %d", len(p), 2*pageSize)
+		}
+	}
+}
+
+// built gives the map of want, made at once.
+func built(want map[number]int) Map[number, int] {
+	var b Builder[number, int]
+	for _, k := range slices.Sorted(maps.Keys(want)) {
+		b.Add(k, want[k])
+	}
+	return b.Map()
+}
+
+// differ gives the keys of which a and b do not know the same.
+func differ(a, b map[number]int) []number {
+	var keys []number
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			keys = append(keys, k)
+		}
+	}
+	for k := range b {
+		if _, ok := a[k]; !ok {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// A Map is a map whatever way led to it, changes nothing in the one it was made
+// from, and its differences from any other are found.
+func TestMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := map[number]int{}
+		span := rapid.SampledFrom([]int{8, 3 * pageSize, 8 * pageSize}).Draw(t, "span")
+		for i := range rapid.IntRange(0, span).Draw(t, "size") {
+			want[number(i*span/7%span)] = i
+		}
+		m := built(want)
+		check(t, m, want)
+		before, was := m, maps.Clone(want)
+		runs := rapid.SampledFrom([]int{1, 20}).Draw(t, "runs")
+		for range runs {
+			first := number(rapid.IntRange(0, span).Draw(t, "first"))
+			end := first + number(rapid.SampledFrom([]int{1, 5, 2 * pageSize}).Draw(t, "length"))
+			value, out := rapid.IntRange(0, 2).Draw(t, "value"), rapid.Bool().Draw(t, "out")
+			for k := first; k < end; k++ {
+				if out {
+					m = m.Without(k)
+					delete(want, k)
+				} else {
+					m = m.With(k, value)
+					want[k] = value
+				}
+			}
+		}
+		check(t, m, want)
+		check(t, before, was)
+		if got, want := slices.Collect(Changed(before, m)), differ(was, want); !slices.Equal(got, want) {
+			t.Fatalf("changed: got %v, want %v", got, want)
+		}
+		if got, want := slices.Collect(Changed(m, built(was))), differ(was, want); !slices.Equal(got, want) {
+			t.Fatalf("changed to one made apart: got %v, want %v", got, want)
+		}
+	})
+}
+
+// What the two share is not looked at: otherwise each pod of a large cluster
+// would cost a pass over all.
+func TestChangedSkipsWhatIsShared(t *testing.T) {
+	want := map[number]int{}
+	for i := range 100 * pageSize {
+		want[number(2*i)] = i
+	}
+	m := built(want)
+	for _, c := range []struct {
+		sentence string
+		to       Map[number, int]
+	}{
+		{"one comes", m.With(4001, 1)},
+		{"one goes", m.Without(4000)},
+		{"one is another", m.With(4000, 1)},
+		{"one comes before all", m.With(-1, 1)},
+		{"one comes after all", m.With(1<<30, 1)},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			if got := len(slices.Collect(Changed(m, c.to))); got != 1 {
+				t.Errorf("got %d changed, want 1", got)
+			}
+			shared := 0
+			for i := range c.to.pages {
+				if slices.ContainsFunc(m.pages, func(p page[number, int]) bool { return &p[0] == &c.to.pages[i][0] }) {
+					shared++
+				}
+			}
+			if shared < 99 {
+				t.Errorf("got %d of 100 pages shared, want 99", shared)
+			}
+		})
+	}
+}
+
+// Pages that are emptied one by one are joined, so that memory follows size.
+func TestPagesAreJoined(t *testing.T) {
+	want := map[number]int{}
+	for i := range 64 * pageSize {
+		want[number(i)] = i
+	}
+	m := built(want)
+	for i := range 64 * pageSize {
+		if i%32 != 0 {
+			m = m.Without(number(i))
+		}
+	}
+	if got, most := len(m.pages), 2*m.Len()/pageLeast+1; got > most {
+		t.Errorf("got %d pages of %d entries, want at most %d", got, m.Len(), most)
+	}
+}
