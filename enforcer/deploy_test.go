@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	rbac "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -106,5 +107,29 @@ func TestDeployedSettingsAreUnderstood(t *testing.T) {
 	data := c.Data
 	if _, faults := settings.Parse(data, c.BinaryData); len(faults) > 0 || len(data) < 8 {
 		t.Errorf("got %d settings and faults %v, want all and none", len(data), faults)
+	}
+}
+
+// What the DaemonSets run is something that the program has, with flags that it
+// knows.
+func TestDeployedCommandsAreKnown(t *testing.T) {
+	seen := 0
+	for _, file := range []string{"nameward.yaml", "node-local.yaml", "uninstall.yaml"} {
+		pod := deployed[apps.DaemonSet](t, file, "DaemonSet", "nameward-enforcer").Spec.Template.Spec
+		for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+			seen++
+			cmd, rest, err := rootCommand(env{stdout: io.Discard, stderr: io.Discard, hostname: os.Hostname}).Find(c.Command[1:])
+			if err != nil || len(rest) > 0 {
+				t.Errorf("%s: %q: got %v, %q is left", file, c.Command, err, rest)
+				continue
+			}
+			if err := cmd.ParseFlags(c.Args); err != nil {
+				// Kubelet fills in what is between parentheses.
+				t.Errorf("%s: %q: %v", file, c.Command, err)
+			}
+		}
+	}
+	if seen < 7 {
+		t.Errorf("got %d containers, want 7 or more", seen)
 	}
 }
