@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	sigsyaml "sigs.k8s.io/yaml"
 
+	"github.com/nameward/nameward/enforcer/kube"
 	"github.com/nameward/nameward/enforcer/report"
 	"github.com/nameward/nameward/enforcer/settings"
 )
@@ -46,19 +47,6 @@ func deployed[T any](t *testing.T, file, kind, name string) *T {
 	}
 }
 
-// reading is what following the cluster takes: lists that are watched.
-var reading = []rbac.PolicyRule{
-	{APIGroups: []string{""}, Resources: []string{"pods", "namespaces", "nodes", "services"}, Verbs: []string{"list", "watch"}},
-	{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"list", "watch"}},
-	{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"list", "watch"}},
-	{APIGroups: []string{"networking.k8s.aws"}, Resources: []string{"applicationnetworkpolicies", "clusternetworkpolicies"}, Verbs: []string{"list", "watch"}},
-	{APIGroups: []string{"policy.networking.k8s.io"}, Resources: []string{"clusternetworkpolicies"}, Verbs: []string{"list", "watch"}},
-}
-
-var readingSettings = []rbac.PolicyRule{
-	{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"nameward"}, Verbs: []string{"list", "watch"}},
-}
-
 // Least privilege: what enforcers may do in the API is what their packages ask
 // for, not less and not more.
 func TestDeployedRightsAreWhatPackagesAskFor(t *testing.T) {
@@ -67,8 +55,8 @@ func TestDeployedRightsAreWhatPackagesAskFor(t *testing.T) {
 		granted []rbac.PolicyRule
 		asked   []rbac.PolicyRule
 	}{
-		{"ClusterRole", deployed[rbac.ClusterRole](t, "nameward.yaml", "ClusterRole", "nameward-enforcer").Rules, slices.Concat(reading, report.Rules.Cluster)},
-		{"Role", deployed[rbac.Role](t, "nameward.yaml", "Role", "nameward-enforcer").Rules, slices.Concat(readingSettings, report.Rules.Namespace)},
+		{"ClusterRole", deployed[rbac.ClusterRole](t, "nameward.yaml", "ClusterRole", "nameward-enforcer").Rules, slices.Concat(kube.ClusterRules, report.Rules.Cluster)},
+		{"Role", deployed[rbac.Role](t, "nameward.yaml", "Role", "nameward-enforcer").Rules, slices.Concat(kube.NamespaceRules, report.Rules.Namespace)},
 	} {
 		granted, asked := singly(row.granted), singly(row.asked)
 		for _, r := range asked {
