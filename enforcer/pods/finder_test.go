@@ -205,9 +205,17 @@ func TestChain(t *testing.T) {
 		s.cable(s.sandbox(), "veth1", "eth0")
 		s.awaitUnknown("veth1")
 		s.awaitNot("a")
+		if _, err := os.Stat(file(s)); err == nil {
+			t.Error("the file is still there")
+		}
 	})
-	t.Run("an interface of the same index is not what was told", func(t *testing.T) {
-		s, _ := setup(t)
+	t.Run("an interface of the same index is not what was told, wherever it leads", func(t *testing.T) {
+		s, b := setup(t)
+		untold := s.told(pod("a", "cart-0", "10.1.0.5"), b, "veth1", "c1")
+		untold.Netns = ""
+		s.finder.Told(untold)
+		s.finder.Want([]Pod{pod("a", "cart-0"), pod("b", "cart-1", "10.1.0.6")})
+		s.awaitNot("b") // so both were heard
 		index := s.here("veth1").Index
 		check(t, netlink.LinkDel(must(netlink.LinkByName("veth1"))))
 		other := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth2", Index: index}, PeerName: "eth0", PeerNamespace: netlink.NsFd(s.sandbox().ns)}

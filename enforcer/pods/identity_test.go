@@ -45,6 +45,13 @@ func TestReuse(t *testing.T) {
 		inside(s, b)
 		s.awaitAt("new", "veth2")
 	})
+	t.Run("a route comes late to what was found by its namespace", func(t *testing.T) {
+		s := leftover(t, inside)
+		s.finder.Want([]Pod{new})
+		s.awaitNot("new")
+		s.route("10.1.0.5", "veth1", unix.RT_TABLE_MAIN)
+		s.awaitNot("new", "a route to 10.1.0.5 leads over veth1, which", "gives to another pod (UID old)")
+	})
 	t.Run("the route is older than the enforcer, and behind it the address is gone", func(t *testing.T) {
 		s := newScene(t)
 		b, c := s.sandbox(), s.sandbox()

@@ -217,11 +217,14 @@ func (j *judge) remember(least means) {
 	for _, index := range slices.Sorted(maps.Keys(j.held)) {
 		c := j.held[index]
 		l := j.network.links[index]
-		if _, taken := j.owners[index]; taken || c.means < least || l == nil || !l.same(c.link) || j.network.barred[index] != "" {
+		p, wanted := j.byUID[c.uid]
+		// Who is no longer wanted keeps it against all: what it was found by
+		// says nothing of who has the address now.
+		weak := wanted && c.means < least
+		if _, taken := j.owners[index]; taken || weak || l == nil || !l.same(c.link) || j.network.barred[index] != "" {
 			continue
 		}
 		c.link = l
-		p, wanted := j.byUID[c.uid]
 		_, found := j.found[c.uid]
 		j.owners[index] = c
 		// Found by an address that the pod has no more, it is not found.

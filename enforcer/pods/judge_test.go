@@ -93,6 +93,9 @@ func TestEverythingIsAccountedFor(t *testing.T) {
 			if held[i.Index].uid != uid {
 				t.Fatalf("%s is %s's, and held by %q", i.Name, uid, held[i.Index].uid)
 			}
+			if h, had := e.held[i.Index]; had && h.uid != uid && held[i.Index].means <= byRoute && !wants(e, h.uid) {
+				t.Fatalf("%s is %s's by an address, and was %s's", i.Name, uid, h.uid)
+			}
 			if slices.Contains(l.Unknown, i) {
 				t.Fatalf("%s is %s's and unknown", i.Name, uid)
 			}
@@ -133,4 +136,8 @@ func besides(l *Located, e *evidence, n *link) bool {
 		}
 	}
 	return false
+}
+
+func wants(e *evidence, uid string) bool {
+	return slices.ContainsFunc(e.pods, func(p *wanted) bool { return p.UID == uid })
 }
