@@ -268,12 +268,14 @@ type follower struct {
 	stop    func()
 }
 
-func follow(t *testing.T, config *rest.Config) *follower {
+func follow(t *testing.T, config *rest.Config) *follower { return followIn(t, config, "nameward") }
+
+func followIn(t *testing.T, config *rest.Config, namespace string) *follower {
 	t.Helper()
 	f := &follower{t: t, heard: make(chan *Snapshot, 1000), invalid: make(chan []settings.Fault, 100)}
 	var err error
 	f.source, err = New(Config{
-		REST: config, Node: "n1", Namespace: "nameward", Log: slog.New(slog.DiscardHandler),
+		REST: config, Node: "n1", Namespace: namespace, Log: slog.New(slog.DiscardHandler),
 		Invalid: func(faults []settings.Fault) { f.invalid <- faults },
 	})
 	if err != nil {
@@ -383,4 +385,13 @@ func find(s *Snapshot, name string) *policy.Pod {
 		}
 	}
 	return nil
+}
+
+func asJSON(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
