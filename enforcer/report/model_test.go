@@ -244,3 +244,21 @@ func TestEnforcedIsTheCount(t *testing.T) {
 		}
 	})
 }
+
+// TestOtherPoliciesProveNothing: a proof is for the set that it was found for.
+func TestOtherPoliciesProveNothing(t *testing.T) {
+	l := newLedger(nil, State{Policies: manyPolicies(1)})
+	set := mark(l.sets[ClusterNetworkPolicy])
+	for _, row := range []struct {
+		sentence string
+		set      mark
+		want     version
+	}{{"the same set lowers", set, "900"}, {"another set does not", set + 1, "1000"}} {
+		t.Run(row.sentence, func(t *testing.T) {
+			got := l.lowered(map[Kind]inForce{ClusterNetworkPolicy: {"900", row.set}}).entries[0].since
+			if got != row.want {
+				t.Errorf("got since %s, want %s", got, row.want)
+			}
+		})
+	}
+}

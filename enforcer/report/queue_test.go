@@ -169,3 +169,18 @@ func TestBucket(t *testing.T) {
 		}
 	})
 }
+
+func TestQuietIsNotSavedForEver(t *testing.T) {
+	const rate, size = 5, 10
+	var b bucket
+	b.take(noon, rate, size)
+	taken := 0
+	for later := noon.Add(time.Hour); ; taken++ {
+		if ok, _ := b.take(later, rate, size); !ok {
+			break
+		}
+	}
+	if taken != size {
+		t.Errorf("got %d tokens at once after an hour, want %d", taken, size)
+	}
+}
