@@ -262,3 +262,18 @@ func TestOtherPoliciesProveNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestLowestProofCounts: every node with the same policies counts, whatever
+// versions the statuses written meanwhile have brought.
+func TestLowestProofCounts(t *testing.T) {
+	l := newLedger(nil, State{Policies: manyPolicies(1)})
+	reports := map[string]heard{}
+	for _, v := range []string{"900", "950", "2000"} {
+		r := setReport(l.sets[ClusterNetworkPolicy], 0, noon)
+		r.Kinds[ClusterNetworkPolicy.String()] = inForce{version(v), mark(l.sets[ClusterNetworkPolicy])}
+		reports["n"+v] = heard{r, noon}
+	}
+	if got := proofs(l, reports)[ClusterNetworkPolicy].Version; got != "900" {
+		t.Errorf("got proof at %s, want the lowest, 900", got)
+	}
+}

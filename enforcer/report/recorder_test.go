@@ -130,3 +130,19 @@ func TestEventFitsTheAPI(t *testing.T) {
 		t.Errorf("got one name for two Events: %s", e.name())
 	}
 }
+
+// TestEventsOfManyObjectsWait: a fault of everything is no flood (S4).
+func TestEventsOfManyObjectsWait(t *testing.T) {
+	r := newRecords()
+	for i := range 4 * int(eventBurst) {
+		r.note(eventOf(fmt.Sprint(i), "n"), 0, noon)
+	}
+	n := 0
+	for s, _ := r.next(noon); s != nil; s, _ = r.next(noon) {
+		r.sent(s, noon)
+		n++
+	}
+	if n != eventBurst {
+		t.Errorf("got %d Events at once, want %v", n, eventBurst)
+	}
+}
