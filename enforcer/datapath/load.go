@@ -108,8 +108,8 @@ var ErrPrivilege = errors.New("loading eBPF programs needs root, or CAP_BPF, CAP
 func loadError(err error) error {
 	var verifier *ebpf.VerifierError
 	switch {
-	case errors.Is(err, unix.EACCES) && !mayTrackPointers():
-		return fmt.Errorf("load programs: %w (the verifier refuses them)", ErrPrivilege)
+	case !mayTrackPointers():
+		return fmt.Errorf("load programs: %w (%v)", ErrPrivilege, err)
 	case errors.As(err, &verifier):
 		return fmt.Errorf("load programs: %w (nameward is tested on Linux 6.1 and later)", verifier)
 	case errors.Is(err, unix.EPERM):
@@ -121,7 +121,8 @@ func loadError(err error) error {
 }
 
 // mayTrackPointers: without CAP_PERFMON the verifier takes the programs for
-// harmful and says something about registers (bpf_allow_ptr_leaks in the kernel).
+// harmful (bpf_allow_ptr_leaks in the kernel), and what it says is about
+// registers, or that its log has no room.
 func mayTrackPointers() bool {
 	var have [2]unix.CapUserData
 	if unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &have[0]) != nil {
