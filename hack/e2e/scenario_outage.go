@@ -23,7 +23,7 @@ trap 'exit 0' TERM
 sleep 3
 for i in 0 1 2 3 4; do
 	/agnhost connect "n$((100 + i)).many.example.net:80" --timeout=900ms >/dev/null 2>&1 && echo reached >>/tmp/reached
-	/agnhost connect "n$((110 + i)).many.example.org:80" --timeout=900ms >/dev/null 2>&1 && echo leaked >>/tmp/leaked
+	/agnhost connect "n$((110 + i)).short.example.net:80" --timeout=900ms >/dev/null 2>&1 && echo leaked >>/tmp/leaked
 	/agnhost connect "httpbin.org:80" --timeout=900ms >/dev/null 2>&1 && echo leaked >>/tmp/leaked
 done
 echo done >>/tmp/done

@@ -120,7 +120,7 @@ func upgrade(s *stage) error {
 		if err := s.crashAll(); err != nil {
 			return err
 		}
-		s.unharmed(c, fmt.Sprintf("crash %d, while nobody runs", i+1))
+		s.unharmed(c, fmt.Sprintf("crash %d of all", i+1))
 		_ = s.check(fmt.Sprintf("D8, crash %d: enforcers come back", i+1), func() error { return s.release.ready(s.ctx) })
 	}
 	s.unharmed(c, "after crashes")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // conversation is what a traffic pod runs: one TCP connection and one UDP flow,
@@ -61,7 +62,16 @@ type Talk struct {
 }
 
 // Talk asks the talker.
-func (c *Cluster) Talk(ctx context.Context, p Pod) (Talk, error) {
+func (c *Cluster) Talk(ctx context.Context, p Pod) (t Talk, err error) {
+	// what it writes just now is empty for a moment
+	err = Await(ctx, 2*time.Second, "the talker's counts", func(ctx context.Context) error {
+		t, err = c.talk(ctx, p)
+		return err
+	})
+	return t, err
+}
+
+func (c *Cluster) talk(ctx context.Context, p Pod) (Talk, error) {
 	out, err := c.Exec(ctx, p, "/bin/bash", "-c", `echo "$(cat /tmp/tcp 2>/dev/null || echo 0) $(cat /tmp/udp 2>/dev/null || echo 0 0) $(cat /tmp/broken 2>/dev/null)"`)
 	if err != nil {
 		return Talk{}, err
