@@ -94,7 +94,7 @@ func badSettings(s *stage) error {
 		return err
 	}
 	_ = s.check("S5: an Event says that a value cannot be", func() error { return s.event(namespace, "nameward", "SettingsRefused") })
-	_ = s.check("S5: every enforcer counts it", func() error { return s.everyMetric("nameward_settings_refused", func(v float64) bool { return v > 0 }) })
+	_ = s.check("S5: every enforcer counts it", func() error { return s.everyMetric("nameward_settings_faults", func(v float64) bool { return v > 0 }) })
 	s.routes("S5, with a value that cannot be, Deny stays:", rows(drop)...)
 	if err := s.release.settings(s.ctx, map[string]string{"default": "Allow", "mistake": "yes"}); err != nil {
 		return err
@@ -105,7 +105,7 @@ func badSettings(s *stage) error {
 	}
 	s.routes("S5, put right:", rows(pass)...)
 	_ = s.check("S5: no enforcer counts it any more", func() error {
-		return s.everyMetric("nameward_settings_refused", func(v float64) bool { return v == 0 })
+		return s.everyMetric("nameward_settings_faults", func(v float64) bool { return v == 0 })
 	})
 	return nil
 }

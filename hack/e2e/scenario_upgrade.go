@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/nameward/nameward/hack/e2e/cluster"
 )
 
@@ -117,16 +119,51 @@ func upgrade(s *stage) error {
 	}
 	s.unharmed(c, "after rolling updates")
 	for i := range s.times(3, 1) {
-		if err := s.crashAll(); err != nil {
+		starts, err := s.starts(s.ctx)
+		if err == nil {
+			err = s.crashAll()
+		}
+		if err != nil {
 			return err
 		}
 		s.unharmed(c, fmt.Sprintf("crash %d of all", i+1))
-		_ = s.check(fmt.Sprintf("D8, crash %d: enforcers come back", i+1), func() error { return s.release.ready(s.ctx) })
+		_ = s.check(fmt.Sprintf("D8, crash %d: every enforcer was started again, and is Ready", i+1), func() error {
+			err := cluster.Await(s.ctx, time.Minute, "new starts", func(ctx context.Context) error {
+				now, err := s.starts(ctx)
+				if err == nil && now < starts+len(s.nodes) {
+					err = fmt.Errorf("%d starts before, %d now", starts, now)
+				}
+				return err
+			})
+			if err == nil {
+				err = s.release.ready(s.ctx)
+			}
+			return err
+		})
 	}
 	s.unharmed(c, "after crashes")
 	stop()
 	_ = s.check("D8: no connection of the other pod came about at any time", func() error { return <-leak })
 	return nil
+}
+
+// starts counts the starts of enforcers' containers: those of each pod that was
+// ever seen here, since one that was deleted has a successor.
+func (s *stage) starts(ctx context.Context) (int, error) {
+	pods, err := s.release.enforcers(ctx)
+	if s.started == nil {
+		s.started = make(map[types.UID]int)
+	}
+	for _, pod := range pods {
+		for _, c := range pod.Status.ContainerStatuses {
+			s.started[pod.UID] = 1 + int(c.RestartCount)
+		}
+	}
+	sum := 0
+	for _, n := range s.started {
+		sum += n
+	}
+	return sum, err
 }
 
 // crashAll kills every enforcer outright. In a cluster that is not the lab its

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/nameward/nameward/hack/e2e/cluster"
 )
 
@@ -19,6 +21,8 @@ type stage struct {
 	namespaces []string
 	cleanups   []func(context.Context) error
 	wrong      bool
+	// started are starts of enforcers, by pod.
+	started map[types.UID]int
 }
 
 // mark is the label of what tests make in the whole cluster.
