@@ -24,7 +24,7 @@ test: ## run all tests; without root, those that need it are skipped and named
 .PHONY: bench
 bench: build ## measure verdicts and policies, each figure against its baseline in the same run (root)
 	go build -trimpath -o bin/bench ./hack/bench
-	bin/bench -coredns bin/coredns -enforcer bin/enforcer -only kernel,names,compiler $(ARGS)
+	bin/bench -coredns bin/coredns -enforcer bin/enforcer -only kernel,names,compiler,cluster $(ARGS)
 
 .PHONY: bench-dns
 bench-dns: build ## measure the DNS side: throughput, holds, learning, growth, 5,000 enforcers (root, dnsperf)

@@ -93,8 +93,8 @@ func (o order) ready() error {
 		name, install string
 		wanted        func(section) bool
 	}{
-		{"dnsperf", "install the package dnsperf", func(s section) bool { return s.onStage != nil }},
-		{"go", "put the go command into the PATH", func(s section) bool { return s.measure != nil }},
+		{"dnsperf", "install the package dnsperf", func(s section) bool { return s.onStage != nil && !s.silent }},
+		{"go", "put the go command into the PATH", func(s section) bool { return s.measure != nil || s.silent }},
 	} {
 		if _, err := exec.LookPath(tool.name); err != nil && slices.ContainsFunc(o.sections, tool.wanted) {
 			return fmt.Errorf("%s is not installed; %s", tool.name, tool.install)

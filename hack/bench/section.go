@@ -14,6 +14,8 @@ type section struct {
 	// measure needs no scene, onStage does; a section has one of the two.
 	measure func(context.Context, *table) error
 	onStage func(context.Context, *table, *stage) error
+	// silent says that nobody asks CoreDNS for names.
+	silent bool
 }
 
 // sections are all, in the order of the table.
@@ -21,6 +23,7 @@ var sections = []section{
 	{name: "kernel", measure: kernel},
 	{name: "names", measure: matching},
 	{name: "compiler", measure: compilerAndKernel},
+	{name: "cluster", onStage: clusterSize, silent: true},
 	{name: "throughput", onStage: throughput},
 	{name: "first", onStage: firstAnswers},
 	{name: "learning", onStage: learning},
