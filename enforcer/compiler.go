@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/nameward/nameward/enforcer/settings"
 )
@@ -61,10 +62,15 @@ func (c *compiler) signal() {
 // run makes an update of every change, the newest where several come quickly.
 func (c *compiler) run(ctx context.Context) {
 	var last *draft
+	rest := time.NewTimer(quiet)
+	defer rest.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-rest.C:
+			giveBack()
+			continue
 		case <-c.changed:
 		case <-c.node.stale:
 		}
@@ -80,6 +86,7 @@ func (c *compiler) run(ctx context.Context) {
 		if !c.deliver(ctx, d) {
 			return
 		}
+		rest.Reset(quiet)
 	}
 }
 

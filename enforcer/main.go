@@ -13,6 +13,7 @@ import (
 )
 
 func main() {
+	saveMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	os.Exit(run(ctx, env{stdout: os.Stdout, stderr: os.Stderr, hostname: os.Hostname, getenv: os.Getenv}, os.Args[1:]))
