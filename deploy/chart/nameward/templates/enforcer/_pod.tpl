@@ -109,6 +109,11 @@ httpGet:
 {{- with .Values.enforcer.ignoreInterfaces }}
 - --ignore-interfaces={{ join "," . }}
 {{- end }}
+{{- with .Values.enforcer.nodeSelector }}
+{{- $labels := list -}}
+{{- range $key, $value := . }}{{ $labels = append $labels (printf "%s=%s" $key $value) }}{{ end }}
+- --node-selector={{ join "," $labels }}
+{{- end }}
 - --log-format={{ .Values.enforcer.logFormat }}
 - --log-level={{ .Values.enforcer.logLevel }}
 {{- range .Values.enforcer.extraArgs }}
@@ -133,6 +138,8 @@ containers:
     env:
       - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
       - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+      - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+      - {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
       {{- with include "nameward.apiServer" . }}
       {{- . | nindent 6 }}
       {{- end }}
