@@ -24,8 +24,6 @@ var shutMutants = []mutant{
 		"\t\td.shut[ifindex] = &f\n", "", shutTests},
 	{"another interface with the index is taken for the one that was shut", "P16", "enforcer/datapath/filters.go",
 		"if linkInterface(l) == ifindex {", "if linkInterface(l) >= 0 {", shutTests},
-	{"detaching leaves filters on what is shut", "D9", "enforcer/datapath/detach.go",
-		"errs = append(errs, removePinned(s.shutDir(ifindex)))", "_ = ifindex", shutTests},
 	{"filters of pods that ended without an enforcer stay", "P16", "enforcer/datapath/inherited.go",
 		"err := removeFilters(keep)", "_ = keep\n\terr := error(nil)", tests{"./enforcer/datapath", "GoneMeanwhile"}},
 	{"the name decides which interface it is", "P16", "enforcer/datapath/links.go",
