@@ -37,8 +37,8 @@ type server struct {
 	log      map[string][]event
 	refuse   map[string]int // path → status
 	away     bool
-	cut      int // counts the times that all watches were ended
-	asked    map[string]int
+	cut      int            // counts the times that all watches were ended
+	lists    map[string]int // by path
 }
 
 type event struct {
@@ -57,7 +57,7 @@ var paths = map[string]string{
 }
 
 func newServer(t *testing.T) *server {
-	s := &server{t: t, revision: 1, kinds: map[string]map[string]map[string]any{}, log: map[string][]event{}, refuse: map[string]int{}, asked: map[string]int{}}
+	s := &server{t: t, revision: 1, kinds: map[string]map[string]map[string]any{}, log: map[string][]event{}, refuse: map[string]int{}, lists: map[string]int{}}
 	s.cond = sync.NewCond(&s.mu)
 	for _, path := range paths {
 		s.kinds[path] = map[string]map[string]any{}
@@ -156,7 +156,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path := r.URL.Path
-	s.asked[path]++
+	if !s.away && (r.URL.Query().Get("watch") == "" || r.URL.Query().Get("sendInitialEvents") == "true") {
+		s.lists[path]++
+	}
 	switch objects, known := s.kinds[path]; {
 	case s.away:
 		panic(http.ErrAbortHandler)
@@ -314,6 +316,18 @@ func (f *follower) until(what string, is func(*Snapshot) bool) *Snapshot {
 		case <-late:
 			f.t.Fatalf("no snapshot in which %s; state %+v", what, f.source.State())
 		}
+	}
+}
+
+// told waits for what is said of the settings.
+func (f *follower) told() []settings.Fault {
+	f.t.Helper()
+	select {
+	case faults := <-f.invalid:
+		return faults
+	case <-time.After(patience):
+		f.t.Fatal("nothing was told of the settings")
+		return nil
 	}
 }
 

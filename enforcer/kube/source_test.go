@@ -80,8 +80,10 @@ func TestServerAway(t *testing.T) {
 	f := s.follow()
 	before := f.until("the pod is there", func(s *Snapshot) bool { return find(s, "a") != nil })
 	f.state("it is connected", func(s State) bool { return s.Connected })
-	lists := s.asked[paths["Node"]]
-	s.set(func() { s.away = true })
+	s.put(strings.Replace(worker, `"zone":"a"`, `"zone":"b"`, 1)) // a watch without an event is taken for broken
+	before = f.until("the watch of nodes works", func(s *Snapshot) bool { return s.Nodes[0].Labels["zone"] == "b" })
+	var lists int
+	s.set(func() { s.away, lists = true, s.lists[paths["Node"]] })
 	lost := f.state("all kinds are away", func(s State) bool { return len(s.Troubles) == 10 })
 	if lost.Connected || !lost.Synced {
 		t.Errorf("got %+v, want what was read to stay", lost)
@@ -98,9 +100,11 @@ func TestServerAway(t *testing.T) {
 	if !back.Since.After(lost.Since) {
 		t.Errorf("got since %v, want later than %v", back.Since, lost.Since)
 	}
-	if lists == 0 {
-		t.Error("the nodes were never asked for")
-	}
+	s.set(func() {
+		if got := s.lists[paths["Node"]]; got != lists || lists == 0 {
+			t.Errorf("nodes were listed %d times, want %d as before", got, lists)
+		}
+	})
 }
 
 // A watch that the server cannot continue begins anew, and what went meanwhile
@@ -229,12 +233,12 @@ func TestSettings(t *testing.T) {
 	allows := func(s *Snapshot) bool { return s.Settings("n1", settings.Settings{}).Default == policy.Allow }
 	f.until("the setting holds", allows)
 	s.put(configMap(`{"default":"Deny","grace":"long"}`))
-	if faults := <-f.invalid; len(faults) != 1 || faults[0].Field != "data.grace" {
+	if faults := f.told(); len(faults) != 1 || faults[0].Field != "data.grace" {
 		t.Errorf("got %v, want one about grace", faults)
 	}
 	f.until("the last good setting holds", allows)
 	s.put(configMap(`{"default":"Deny"}`))
-	if faults := <-f.invalid; len(faults) != 0 {
+	if faults := f.told(); len(faults) != 0 {
 		t.Errorf("got %v, want none", faults)
 	}
 	f.until("the new setting holds", func(s *Snapshot) bool { return !allows(s) })
@@ -281,5 +285,26 @@ func TestUnchangedStays(t *testing.T) {
 	}
 	if again.Objects[1].Ref.Group != aws.Group || again.Objects[1].UID != "uid-shop/names" {
 		t.Errorf("got %+v, want the policy of AWS's kind", again.Objects[1])
+	}
+}
+
+// P15: of a policy that cannot be read at all nothing is open, and it is told.
+func TestClosed(t *testing.T) {
+	s := newServer(t)
+	s.put(space, strings.Replace(web, `"ingress"`, `"until":"2030","ingress"`, 1), strings.Replace(names, `{"podSelector":{},`, `{"podSelector":[],`, 1))
+	f := s.follow()
+	got := f.until("there are both", func(s *Snapshot) bool { return len(s.Policies) == 2 })
+	for i, field := range []string{"spec.until", "spec.podSelector"} {
+		p, problems := got.Policies[i], got.Objects[i].Problems
+		section := p.Ingress
+		if section == nil {
+			section = p.Egress
+		}
+		if section == nil || section.Rules[0].Peers[0].Malformed == "" || len(problems) != 1 || problems[0].Field != field {
+			t.Errorf("%v: got %+v and %v, want it closed and %s told", p.Ref, section, problems, field)
+		}
+	}
+	if got.Policies[1].Subject.Pods != nil || got.Policies[1].Subject.Namespace != "shop" {
+		t.Errorf("got %+v, want every pod of the namespace", got.Policies[1].Subject)
 	}
 }
