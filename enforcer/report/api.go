@@ -122,6 +122,7 @@ func (a *api) nodeUID(ctx context.Context, name string) (types.UID, error) {
 // reviewed is what is of interest in a policy object.
 type reviewed struct {
 	Metadata struct {
+		Namespace       string    `json:"namespace,omitempty"`
 		UID             types.UID `json:"uid,omitempty"`
 		ResourceVersion string    `json:"resourceVersion,omitempty"`
 	} `json:"metadata"`

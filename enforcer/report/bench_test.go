@@ -84,6 +84,9 @@ func BenchmarkClusterConditions(b *testing.B) {
 	all := func() bool {
 		done := 0
 		err := c.api.policies(b.Context(), ApplicationNetworkPolicy, func(r *reviewed) {
+			if r.Metadata.Namespace != c.namespace {
+				return
+			}
 			for _, condition := range r.Status.Conditions {
 				if condition.Type == typeEnforced && condition.Status == "True" && condition.ObservedGeneration == generation {
 					done++
@@ -91,7 +94,7 @@ func BenchmarkClusterConditions(b *testing.B) {
 			}
 		})
 		sleep(b.Context(), 500*time.Millisecond)
-		return err == nil && done >= many
+		return err == nil && done == many
 	}
 	first := time.Now()
 	c.until("all are enforced", all)

@@ -66,6 +66,7 @@ func TestWhenStatusIsWritten(t *testing.T) {
 		{"another count, a second after the last", 100 * time.Millisecond, wish("p", 7, 1, 1), wish("p", 7, 1, 2), 900 * time.Millisecond},
 		{"the last node, at once", 100 * time.Millisecond, wish("p", 7, 1, 2), wish("p", 7, 1, 3), 0},
 		{"a new generation, when others had a moment", 100 * time.Millisecond, wish("p", 7, 1, 3), wish("p", 8, 2, 1), settle},
+		{"the same of a new generation, at once", time.Hour, wish("p", 7, 1, 3), wish("p", 8, 2, 3), 0},
 		{"nothing new, never", time.Hour, wish("p", 7, 1, 3), wish("p", 7, 1, 3), -1},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
