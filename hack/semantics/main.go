@@ -20,7 +20,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	root := flags.String("root", ".", "`folder` of the repository")
 	into := flags.String("o", "", "`file` to write the table to, in place of printing it")
-	check := flags.String("check", "", "`ids` that must have a test, such as P,N,D1-D7")
+	check := flags.String("check", "", "`ids` that must have a test, such as P,N,D1-D10,D12,S")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
