@@ -207,6 +207,8 @@ func (w *world) play(ctx context.Context, sc scenario) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	s := &stage{world: w, ctx: ctx, name: sc.name}
+	began := time.Now()
+	defer func() { w.note("%s took %s", sc.name, time.Since(began).Round(time.Second)) }()
 	if err := sc.play(s); err != nil {
 		s.wrong = true
 		if !errors.As(err, new(reported)) {

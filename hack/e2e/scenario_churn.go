@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/nameward/nameward/hack/e2e/cluster"
 )
@@ -18,6 +21,9 @@ func churn(s *stage) error {
 	err = s.Apply(s.ctx, networkPolicy(ns, "isolated", everyPod, nobody, []string{"{to: [{podSelector: {}}]}"}),
 		applicationNetworkPolicy(ns, "names", everyPod, nil, []string{`{to: [{domainNames: ["example.com"]}]}`}))
 	if err != nil {
+		return err
+	}
+	if err := s.quiet(); err != nil {
 		return err
 	}
 	before, err := s.kept(s.ctx)
@@ -40,6 +46,22 @@ func churn(s *stage) error {
 		})
 	})
 	return nil
+}
+
+// quiet waits until other scenarios' pods have gone.
+func (s *stage) quiet() error {
+	return cluster.Await(s.ctx, 2*time.Minute, "other scenarios' namespaces to be gone", func(ctx context.Context) error {
+		var list corev1.NamespaceList
+		if err := s.Get(ctx, "/api/v1/namespaces?labelSelector=nameward.io%2Fe2e", &list); err != nil {
+			return err
+		}
+		for _, n := range list.Items {
+			if !slices.Contains(s.namespaces, n.Name) {
+				return fmt.Errorf("%s is there", n.Name)
+			}
+		}
+		return nil
+	})
 }
 
 // wave makes pods, has them live, and deletes them.

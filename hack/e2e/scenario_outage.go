@@ -17,9 +17,10 @@ func outage(s *stage) error {
 	}
 	ns := c.other.Namespace
 	away := time.Duration(s.times(60, 10)) * time.Second
-	// begins to ask for names when the server is away: 3 s from now, once each second
+	// asks for names three seconds after it was told to, when the server is away
 	asker := cluster.Pod{Namespace: ns, Name: "asker", Labels: map[string]string{"asks": "true"}, Script: `
 trap 'exit 0' TERM
+until [ -e /tmp/go ]; do sleep .1; done
 sleep 3
 for i in 0 1 2 3 4; do
 	/agnhost connect "n$((100 + i)).many.example.net:80" --timeout=900ms >/dev/null 2>&1 && echo reached >>/tmp/reached
@@ -37,7 +38,12 @@ while :; do sleep 1; done
 	if err != nil {
 		return err
 	}
+	// By now CoreDNS knows the pod, and who may ask for it.
+	s.routes("before it:", route{from: asker, target: "n99.many.example.net:80", want: pass})
 	s.later(func(ctx context.Context) error { return s.lab.run(ctx, nil, "apiserver", "start") })
+	if _, err := s.Exec(s.ctx, asker, "touch", "/tmp/go"); err != nil {
+		return err
+	}
 	if err := s.lab.run(s.ctx, nil, "apiserver", "stop"); err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ done
 // rolling replaces all pods of a Deployment while one client connects to them
 // without end, and another one, which may not, tries the same.
 func (s *stage) rolling(ns string) error {
-	p := cluster.Pod{Namespace: ns, Name: "app", HTTP: 80, Ready: "/", Labels: map[string]string{"role": "server"}}
+	p := cluster.Pod{Namespace: ns, Name: "app", HTTP: 80, Ready: "/", Linger: 3, Labels: map[string]string{"role": "server"}}
 	deployment := fmt.Sprintf(`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"app","namespace":%q},"spec":{"replicas":3,"selector":{"matchLabels":{"pod":"app"}},"template":%s}}`, ns, s.Template(p))
 	if err := s.Apply(s.ctx, deployment); err != nil {
 		return err

@@ -30,6 +30,9 @@ type Pod struct {
 	HostNetwork bool
 	// Ready is the readiness probe's path on port HTTP.
 	Ready string
+	// Linger is for how many seconds a pod that is to end goes on serving, for
+	// those who have not heard of it.
+	Linger int64
 }
 
 func (p Pod) String() string { return p.Namespace + "/" + p.Name }
@@ -51,6 +54,10 @@ func (c *Cluster) Spec(p Pod) *corev1.Pod {
 	}
 	if p.Ready != "" {
 		container.ReadinessProbe = probe(p.Ready, p.HTTP)
+	}
+	if p.Linger > 0 {
+		seconds = p.Linger + 5
+		container.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: p.Linger}}}
 	}
 	spec := corev1.PodSpec{
 		NodeName: p.Node, Containers: []corev1.Container{container}, TerminationGracePeriodSeconds: &seconds,
