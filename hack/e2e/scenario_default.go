@@ -131,6 +131,16 @@ func (w *world) metric(ctx context.Context, node, name string) (float64, error) 
 	if err != nil {
 		return 0, err
 	}
+	value, err := sumOf(text, name)
+	if err != nil {
+		return 0, fmt.Errorf("node %s: %w", node, err)
+	}
+	return value, nil
+}
+
+// sumOf reads Prometheus' text format. A metric without series is an error: one
+// that was renamed must not look like one that is zero.
+func sumOf(text, name string) (float64, error) {
 	sum, found := 0.0, false
 	for line := range strings.SplitSeq(text, "\n") {
 		rest, ok := strings.CutPrefix(line, name)
@@ -144,7 +154,7 @@ func (w *world) metric(ctx context.Context, node, name string) (float64, error) 
 		sum, found = sum+value, true
 	}
 	if !found {
-		return 0, fmt.Errorf("node %s has no metric %s", node, name)
+		return 0, fmt.Errorf("there is no metric %s", name)
 	}
 	return sum, nil
 }
