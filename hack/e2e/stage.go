@@ -174,7 +174,7 @@ func (s *stage) route(r route) error {
 	if err != nil || r.want != drop || r.udp {
 		return err
 	}
-	return s.never(r, 2)
+	return s.never(r, s.times(2, 1))
 }
 
 // never checks that none of so many attempts gets through.
