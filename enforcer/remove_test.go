@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,7 @@ func TestRemovalCommands(t *testing.T) {
 		{"and some time", []string{"remove", "--daemonset", config, "--timeout", "0s"}, exitUsage, "--timeout: 0s: want a time to wait"},
 		{"and a cluster", []string{"remove", "--daemonset", config, "--kubeconfig", config}, exitFailure, "find the API server"},
 		{"detach of a node without enforcer is a mistake", []string{"detach", "--pin", dir + "/nameward"}, exitFailure, "no such file"},
+		{"a socket that is nowhere", []string{"detach", "--pin", dir + "/nameward", "--missing-ok", "--socket", "enforcer.sock"}, exitUsage, "--socket"},
 		{"but not for an uninstallation, which comes to every node", []string{"detach", "--pin", dir + "/nameward", "--missing-ok"}, exitClean, ""},
 		{"address alone is no command", []string{"address"}, exitUsage, "want add or remove"},
 	} {
@@ -54,5 +56,19 @@ func TestWaitEndsWhenTold(t *testing.T) {
 	cancel()
 	if code := <-ended; code != exitClean {
 		t.Errorf("got %d, want %d", code, exitClean)
+	}
+}
+
+// S5: what an enforcer has kept beside its socket goes with it, and nothing else.
+func TestForget(t *testing.T) {
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "enforcer.sock")
+	check(t, os.MkdirAll(attachments(socket), 0o700))
+	for _, name := range []string{"enforcer.sock", "attachments/x.json", "dns.sock"} {
+		check(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	check(t, errors.Join(forget(socket), forget(socket), forget("")))
+	if left := must(os.ReadDir(dir)); len(left) != 1 || left[0].Name() != "dns.sock" {
+		t.Errorf("got %v, want what is somebody else's", left)
 	}
 }

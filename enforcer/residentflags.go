@@ -70,7 +70,7 @@ func absolute(path string) error {
 func (o *resident) finding(log *slog.Logger) pods.Config {
 	c := pods.Config{Cache: o.cache, Netns: o.netns, Pods: o.pods, Ignore: o.ignore, Log: log, Now: time.Now}
 	if o.socket != "" {
-		c.Attachments = filepath.Join(filepath.Dir(o.socket), "attachments")
+		c.Attachments = attachments(o.socket)
 	}
 	return c
 }

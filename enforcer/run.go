@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
-
-	"github.com/nameward/nameward/enforcer/datapath"
 )
 
 // env is what the program takes from its surroundings besides arguments.
@@ -88,31 +84,6 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("unexpected argument %q; %s takes flags only", args[0], cmd.CommandPath())}
 	}
 	return nil
-}
-
-func detachCommand() *cobra.Command {
-	var pin string
-	var missingOK bool
-	cmd := &cobra.Command{
-		Use:   "detach --pin DIR",
-		Short: "Remove all filters and pinned state; pods are then unprotected",
-		Args:  noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			if err := checkPin(pin); err != nil {
-				return usageError{err}
-			}
-			if _, err := os.Stat(pin); missingOK && errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			if err := datapath.Detach(pin); err != nil {
-				return fmt.Errorf("detach %s: %w", pin, err)
-			}
-			return nil
-		},
-	}
-	cmd.Flags().StringVar(&pin, "pin", defaultPin, "directory on a BPF file system that holds the pinned state")
-	cmd.Flags().BoolVar(&missingOK, "missing-ok", false, "succeed where there is no such directory: nothing was attached here")
-	return cmd
 }
 
 func versionCommand() *cobra.Command {

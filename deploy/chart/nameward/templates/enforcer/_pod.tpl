@@ -223,12 +223,13 @@ initContainers:
     image: {{ include "nameward.image" (dict "root" . "image" .Values.enforcer.image) }}
     imagePullPolicy: {{ .Values.enforcer.image.pullPolicy }}
     command: [/enforcer, detach]
-    args: [--pin=/sys/fs/bpf/nameward, --missing-ok]
+    args: [--pin=/sys/fs/bpf/nameward, --socket=/run/nameward/enforcer.sock, --missing-ok]
     securityContext:
       {{- include "nameward.enforcer.security" . | nindent 6 }}
       {{- include "nameward.enforcer.capabilities" . | nindent 6 }}
     volumeMounts:
       - {name: bpf, mountPath: /sys/fs/bpf}
+      - {name: run, mountPath: /run/nameward}
 containers:
   - name: enforcer
     image: {{ include "nameward.image" (dict "root" . "image" .Values.enforcer.image) }}
@@ -240,6 +241,7 @@ containers:
       capabilities: {drop: [ALL]}
 volumes:
   {{- include "nameward.enforcer.hostVolumes" . | nindent 2 }}
+  - {name: run, hostPath: {path: /run/nameward, type: DirectoryOrCreate}}
 {{- end }}
 
 {{- define "nameward.enforcer.daemonset" -}}
