@@ -42,7 +42,7 @@ func TestRemovalTakesEverything(t *testing.T) {
 	want := []string{
 		"/enforcer cni uninstall --conf-dir=/etc/x --bin-dir=/opt/y",
 		"/enforcer address remove --interface=nameward-dns",
-		"/enforcer detach --pin=/sys/fs/bpf/nameward --missing-ok",
+		"/enforcer detach --pin=/sys/fs/bpf/nameward --socket=/run/nameward/enforcer.sock --missing-ok",
 	}
 	if !slices.Equal(commands, want) {
 		t.Errorf("got %q, want %q", commands, want)
