@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/nameward/nameward/hack/e2e/cluster"
@@ -155,15 +156,23 @@ func (s *stage) starts(ctx context.Context) (int, error) {
 		s.started = make(map[types.UID]int)
 	}
 	for _, pod := range pods {
-		for _, c := range pod.Status.ContainerStatuses {
-			s.started[pod.UID] = 1 + int(c.RestartCount)
-		}
+		s.started[pod.UID] = 1 + int(enforcerOf(pod).RestartCount)
 	}
 	sum := 0
 	for _, n := range s.started {
 		sum += n
 	}
 	return sum, err
+}
+
+// enforcerOf is the container of that name.
+func enforcerOf(pod corev1.Pod) corev1.ContainerStatus {
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.Name == "enforcer" {
+			return c
+		}
+	}
+	return corev1.ContainerStatus{}
 }
 
 // crashAll kills every enforcer outright. In a cluster that is not the lab its
@@ -176,8 +185,8 @@ func (s *stage) crashAll() error {
 	for node, pod := range pods {
 		if s.lab == nil {
 			_, err = s.Kubectl(s.ctx, "", "delete", "pod", "-n", namespace, pod.Name, "--grace-period=0", "--force")
-		} else if len(pod.Status.ContainerStatuses) > 0 {
-			err = s.lab.crash(s.ctx, node, pod.Status.ContainerStatuses[0].ContainerID)
+		} else {
+			err = s.lab.crash(s.ctx, node, enforcerOf(pod).ContainerID)
 		}
 		if err != nil {
 			return err

@@ -77,7 +77,13 @@ func (s *stage) placeNamed(name string, labels ...string) error {
 		text += fmt.Sprintf("    %s: %q\n", key, value)
 	}
 	s.namespaces = append(s.namespaces, name)
-	return s.Apply(s.ctx, text)
+	if err := s.Apply(s.ctx, text); err != nil {
+		return err
+	}
+	// without it no pod is admitted
+	return cluster.Await(s.ctx, time.Minute, "the service account of "+name, func(ctx context.Context) error {
+		return s.Get(ctx, "/api/v1/namespaces/"+name+"/serviceaccounts/default", nil)
+	})
 }
 
 // later is done when the scenario has ended, last first.
