@@ -20,14 +20,14 @@ func outage(s *stage) error {
 	// asks for names three seconds after it was told to, when the server is away
 	asker := cluster.Pod{Namespace: ns, Name: "asker", Labels: map[string]string{"asks": "true"}, Script: `
 trap 'exit 0' TERM
-until [ -e /tmp/go ]; do sleep .1; done
+until [ -e /dev/shm/go ]; do sleep .1; done
 sleep 3
 for i in 0 1 2 3 4; do
-	/agnhost connect "n$((100 + i)).many.example.net:80" --timeout=900ms >/dev/null 2>&1 && echo reached >>/tmp/reached
-	/agnhost connect "n$((110 + i)).short.example.net:80" --timeout=900ms >/dev/null 2>&1 && echo leaked >>/tmp/leaked
-	/agnhost connect "httpbin.org:80" --timeout=900ms >/dev/null 2>&1 && echo leaked >>/tmp/leaked
+	/agnhost connect "n$((100 + i)).many.example.net:80" --timeout=900ms >/dev/null 2>&1 && echo reached >>/dev/shm/reached
+	/agnhost connect "n$((110 + i)).short.example.net:80" --timeout=900ms >/dev/null 2>&1 && echo leaked >>/dev/shm/leaked
+	/agnhost connect "httpbin.org:80" --timeout=900ms >/dev/null 2>&1 && echo leaked >>/dev/shm/leaked
 done
-echo done >>/tmp/done
+echo done >>/dev/shm/done
 while :; do sleep 1; done
 `}
 	err = s.Apply(s.ctx, applicationNetworkPolicy(ns, "names", podLabel("pod", "asker"), nil, []string{`{to: [{domainNames: ["*.many.example.net"]}], ports: [{port: 80, protocol: TCP}]}`}))
@@ -41,7 +41,7 @@ while :; do sleep 1; done
 	// By now CoreDNS knows the pod, and who may ask for it.
 	s.routes("before it:", route{from: asker, target: "n99.many.example.net:80", want: pass})
 	s.later(func(ctx context.Context) error { return s.lab.run(ctx, nil, "apiserver", "start") })
-	if _, err := s.Exec(s.ctx, asker, "touch", "/tmp/go"); err != nil {
+	if _, err := s.Exec(s.ctx, asker, "touch", "/dev/shm/go"); err != nil {
 		return err
 	}
 	if err := s.lab.run(s.ctx, nil, "apiserver", "stop"); err != nil {

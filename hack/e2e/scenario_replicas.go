@@ -10,7 +10,7 @@ import (
 
 func (s *stage) askerSaw(asker cluster.Pod) error {
 	return cluster.Await(s.ctx, 3*awaitLimit, "the asker to end", func(ctx context.Context) error {
-		out, err := s.Exec(ctx, asker, "/bin/bash", "-c", "cat /tmp/done /tmp/reached /tmp/leaked 2>/dev/null; true")
+		out, err := s.Exec(ctx, asker, "/bin/bash", "-c", "cat /dev/shm/done /dev/shm/reached /dev/shm/leaked 2>/dev/null; true")
 		if err != nil {
 			return err
 		}
@@ -28,9 +28,9 @@ const curious = `
 trap 'exit 0' TERM
 n=0 lost=0
 while :; do
-	/agnhost connect "n$((n %% 150)).%s:80" --timeout=950ms >/dev/null 2>&1 || { lost=$((lost + 1)); echo "n$n" >>/tmp/lost; }
+	/agnhost connect "n$((n %% 150)).%s:80" --timeout=950ms >/dev/null 2>&1 || { lost=$((lost + 1)); echo "n$n" >>/dev/shm/lost; }
 	n=$((n + 1))
-	echo "$n $lost" >/tmp/count
+	echo "$n $lost" >/dev/shm/count
 	sleep .05
 done
 `
@@ -72,7 +72,7 @@ func replicas(s *stage) error {
 		after, err := s.lost(askers)
 		for i := range after {
 			if err == nil && (after[i][1] != before[i][1] || after[i][0] <= before[i][0]) {
-				names, _ := s.Exec(s.ctx, askers[i], "tail", "-5", "/tmp/lost")
+				names, _ := s.Exec(s.ctx, askers[i], "tail", "-5", "/dev/shm/lost")
 				err = fmt.Errorf("%s: of %d connections %d were lost, the last %v", askers[i].Name, after[i][0]-before[i][0], after[i][1]-before[i][1], strings.Fields(names))
 			}
 		}

@@ -127,7 +127,7 @@ while :; do
 	timeout 1.5 /bin/bash -c 'exec 3<>/dev/tcp/%s/80' 2>/dev/null
 	case $? in 124 | 143) lost=$((lost + 1)) ;; esac # of coreutils, of busybox
 	n=$((n + 1))
-	echo "$n $lost" >/tmp/count
+	echo "$n $lost" >/dev/shm/count
 	sleep .05
 done
 `
@@ -186,7 +186,7 @@ func (s *stage) rolling(ns string) error {
 // counts are what a restless pod has written: attempts, and those that timed out.
 func (s *stage) counts(p cluster.Pod) (n [2]int, err error) {
 	err = cluster.Await(s.ctx, awaitLimit, "counts of "+p.Name, func(ctx context.Context) error {
-		out, err := s.Exec(ctx, p, "cat", "/tmp/count")
+		out, err := s.Exec(ctx, p, "cat", "/dev/shm/count")
 		if err != nil {
 			return err
 		}

@@ -11,10 +11,11 @@ import (
 // conversation is what a traffic pod runs: one TCP connection and one UDP flow,
 // on which it asks for echoes without end. A datagram that was not answered
 // within two seconds is lost: nobody sends it again.
+// Counts are written to memory: a disk under load would hold up the traffic.
 const conversation = `
 host=%s http=%d udp=%d
 tcp() {
-	exec 3<>"/dev/tcp/$host/$http" || { echo "cannot connect" >/tmp/broken; return; }
+	exec 3<>"/dev/tcp/$host/$http" || { echo "cannot connect" >/dev/shm/broken; return; }
 	n=0
 	while :; do
 		printf 'GET /echo?msg=%%s HTTP/1.1\r\nHost: x\r\n\r\n' "$n" >&3
@@ -25,9 +26,9 @@ tcp() {
 			case $line in Content-Length:*) size=${line#*: } ;; esac
 		done
 		IFS= read -r -N "$size" -t 20 body <&3
-		[ "$body" = "$n" ] || { echo "echo $n came as <$body>" >/tmp/broken; return; }
+		[ "$body" = "$n" ] || { echo "echo $n came as <$body>" >/dev/shm/broken; return; }
 		n=$((n + 1))
-		echo "$n" >/tmp/tcp
+		echo "$n" >/dev/shm/tcp
 		sleep .02
 	done
 }
@@ -37,7 +38,7 @@ udp() {
 	while :; do
 		printf 'echo %%s' "$n" >&4
 		if IFS= read -r -N 1 -t 2 -u 4 body; then n=$((n + 1)); else lost=$((lost + 1)); fi
-		echo "$n $lost" >/tmp/udp
+		echo "$n $lost" >/dev/shm/udp
 		sleep .02
 	done
 }
@@ -72,7 +73,7 @@ func (c *Cluster) Talk(ctx context.Context, p Pod) (t Talk, err error) {
 }
 
 func (c *Cluster) talk(ctx context.Context, p Pod) (Talk, error) {
-	out, err := c.Exec(ctx, p, "/bin/bash", "-c", `echo "$(cat /tmp/tcp 2>/dev/null || echo 0) $(cat /tmp/udp 2>/dev/null || echo 0 0) $(cat /tmp/broken 2>/dev/null)"`)
+	out, err := c.Exec(ctx, p, "/bin/bash", "-c", `echo "$(cat /dev/shm/tcp 2>/dev/null || echo 0) $(cat /dev/shm/udp 2>/dev/null || echo 0 0) $(cat /dev/shm/broken 2>/dev/null)"`)
 	if err != nil {
 		return Talk{}, err
 	}
