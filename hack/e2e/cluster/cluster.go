@@ -19,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"sigs.k8s.io/yaml"
 )
 
 // Cluster is one cluster. It owns a kubectl proxy, which ends with Close.
@@ -94,7 +96,7 @@ func (c *Cluster) Kubectl(ctx context.Context, input string, args ...string) (st
 	return out.String(), nil
 }
 
-// Apply is kubectl apply of manifests: texts, or objects that become JSON.
+// Apply is kubectl apply of manifests: a text of one each, or an object.
 func (c *Cluster) Apply(ctx context.Context, manifests ...any) error {
 	text, err := documents(manifests)
 	if err == nil {
@@ -112,20 +114,28 @@ func (c *Cluster) Delete(ctx context.Context, manifests ...any) error {
 	return err
 }
 
+// documents makes one list: kubectl takes a mixture of YAML and JSON for either.
 func documents(manifests []any) (string, error) {
-	var all []string
+	list := struct {
+		APIVersion string            `json:"apiVersion"`
+		Kind       string            `json:"kind"`
+		Items      []json.RawMessage `json:"items"`
+	}{APIVersion: "v1", Kind: "List"}
 	for _, m := range manifests {
+		var data []byte
+		var err error
 		if text, ok := m.(string); ok {
-			all = append(all, text)
-			continue
+			data, err = yaml.YAMLToJSONStrict([]byte(text))
+		} else {
+			data, err = json.Marshal(m)
 		}
-		data, err := json.Marshal(m)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("read manifest %v: %w", m, err)
 		}
-		all = append(all, string(data))
+		list.Items = append(list.Items, data)
 	}
-	return strings.Join(all, "\n---\n"), nil
+	data, err := json.Marshal(list)
+	return string(data), err
 }
 
 // ErrNotFound says that the API server has no such object.
