@@ -42,32 +42,41 @@ func Evaluate(w *World, f Flow) Decision { return evaluate(w, f, false) }
 // EvaluateAudit is Evaluate with everything in force that is on trial (P23).
 func EvaluateAudit(w *World, f Flow) Decision { return evaluate(w, f, true) }
 
-func evaluate(w *World, f Flow, audit bool) Decision {
+func evaluate(w *World, f Flow, audit bool) Decision { return Decisions(w, f, audit)[0] }
+
+// Decisions gives all that may be said of a Flow; Evaluate, or EvaluateAudit
+// where audit is set, gives the first. It is one, but where the peer is a
+// Service: then one for each backend that is denied, or where none is for each
+// that is allowed. Any of them is a reason for the verdict, and a decision of
+// another tier is none.
+func Decisions(w *World, f Flow, audit bool) []Decision {
 	v := view{world: w, flow: f, audit: audit}
 	v.flow.Peer = plain(f.Peer)
 	if d, untouched := v.untouched(); untouched {
-		return d
+		return []Decision{d}
 	}
 	backends := v.backends()
 	if len(backends) == 0 {
-		return v.decide()
+		return []Decision{v.decide()}
 	}
 	// Which backend it will be is not known yet: all must be allowed (P22).
-	var first Decision
-	for i, b := range backends {
+	var allowed, denied []Decision
+	for _, b := range backends {
 		v.backend = &Flow{
 			Direction: f.Direction, Pod: f.Pod, Peer: plain(b.Addr), Protocol: f.Protocol, Port: b.Port,
 		}
 		d := v.decide()
-		if d.Verdict != Allow {
-			d.Why = fmt.Sprintf("%s (the Service may lead to %s port %d)", d.Why, b.Addr, b.Port)
-			return d
+		if d.Verdict == Allow {
+			allowed = append(allowed, d)
+			continue
 		}
-		if i == 0 {
-			first = d
-		}
+		d.Why = fmt.Sprintf("%s (the Service may lead to %s port %d)", d.Why, b.Addr, b.Port)
+		denied = append(denied, d)
 	}
-	return first
+	if len(denied) > 0 {
+		return denied
+	}
+	return allowed
 }
 
 // backends gives those of the Service port that the flow goes to.

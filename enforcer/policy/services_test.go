@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -101,6 +102,33 @@ func TestServiceOfTwoTiers(t *testing.T) {
 	}
 	if got := judge(Compile(w), EndpointOf("web"), f); got.Verdict != Allow {
 		t.Errorf("tables: got %+v, want both backends allowed", got)
+	}
+}
+
+// P22, D7, S1: of a Service that leads to the pod itself and to another, each
+// denied by another tier, either may be told of, and nothing else: in the order
+// of the backends or not, before a change of policies, after it and half way.
+func TestServiceDeniedByTwoTiers(t *testing.T) {
+	own := podsIn("", "app=web")
+	from := scene(cluster(TierAdmin, 1, "own", deny(own)))
+	from.Default = Deny
+	to := *from
+	to.Policies = pointers([]Policy{cluster(TierAdmin, 1, "own", deny(own)), cluster(TierAdmin, 2, "far", accept(block("198.18.0.0/15")))})
+	for _, backends := range [][]string{{"10.0.0.1", "10.0.1.1"}, {"10.0.1.1", "10.0.0.1"}} {
+		services := []*Service{shopService(backends...)}
+		from.Services, to.Services = services, services
+		a, b := Compile(from), Compile(&to)
+		f := packet{peer: "10.96.0.7", port: 80}.flow(t, from)
+		want := Decisions(from, f, false)
+		if len(want) != 2 || want[0].Verdict != Deny || want[1].Verdict != Deny || want[0].Tier == want[1].Tier {
+			t.Fatalf("backends %v: got decisions %+v, want denials of two tiers", backends, want)
+		}
+		for when, tables := range map[string]*Tables{"before": a.Tables, "half way": Transition(a, b), "after": b.Tables} {
+			got := tables.Judge(EndpointOf("web"), f.Direction, f.Peer, f.Protocol, f.Port, AnyPeer)
+			if !slices.ContainsFunc(want, func(d Decision) bool { return agrees(got, d) }) {
+				t.Errorf("backends %v, %s: got %+v, want one of %+v", backends, when, got, want)
+			}
+		}
 	}
 }
 

@@ -283,22 +283,27 @@ func (j *journey) look(t *rapid.T, after string) {
 		}
 		n := j.random.IntN(len(j.flows))
 		f := j.flows[n]
-		got := j.kernel.Judge(EndpointOf(f.Pod.Ref.UID), f.Direction, f.Peer, f.Protocol, f.Port, j.classes[n])
-		whole := j.whole(n)
-		if !slices.ContainsFunc(whole, func(d Decision) bool { return d.Verdict == got.Verdict && d.Tier == got.Tier }) {
-			t.Fatalf("after %s: %s\ngot %+v\nwant one of %+v", after, describe(f), got, whole)
+		for _, way := range []struct {
+			trial bool
+			judge func(EndpointID, Direction, netip.Addr, uint8, uint16, ClassID) Ruling
+		}{{false, j.kernel.Judge}, {true, j.kernel.Audit}} {
+			got := way.judge(EndpointOf(f.Pod.Ref.UID), f.Direction, f.Peer, f.Protocol, f.Port, j.classes[n])
+			whole := j.whole(n, way.trial)
+			if !slices.ContainsFunc(whole, func(d Decision) bool { return agrees(got, d) }) {
+				t.Fatalf("after %s, with what is on trial %v: %s\ngot %+v\nwant one of %+v", after, way.trial, describe(f), got, whole)
+			}
 		}
 	}
 }
 
 // whole gives what the policies say before and after, and what the old ones
 // say about the new peers.
-func (j *journey) whole(n int) []Decision {
+func (j *journey) whole(n int, trial bool) []Decision {
 	f, old := j.flows[n], j.flows[n]
 	old.Pod = j.old[n]
 	between := *j.to
 	between.Policies, between.Default, between.AWSRuleOrder = j.from.Policies, j.from.Default, j.from.AWSRuleOrder
 	between.ClusterDNS = j.from.ClusterDNS
 	between.AuditDefault, between.AuditNamespaces = j.from.AuditDefault, j.from.AuditNamespaces
-	return []Decision{Evaluate(j.from, old), Evaluate(j.to, f), Evaluate(&between, old)}
+	return slices.Concat(Decisions(j.from, old, trial), Decisions(j.to, f, trial), Decisions(&between, old, trial))
 }
