@@ -126,7 +126,7 @@ func (j *journey) arrive(next *cluster.Cluster, w *policy.World, probes []*probe
 	j.must(j.n.Teach(w, next.Lessons))
 	for _, p := range probes {
 		p.after.Names = next.NamesOf(p.packet)
-		p.new = []policy.Decision{policy.Evaluate(w, p.after)}
+		p.new = policy.Decisions(w, p.after, false)
 		j.look(p, "after names were learnt")
 	}
 }
@@ -176,9 +176,7 @@ func (j *journey) look(p *probe, when string) {
 		return // the interface runs programs whose tables have become too small
 	}
 	j.must(err)
-	is := func(d policy.Decision) bool {
-		return got.Verdict() == d.Verdict && (got.Tier() == d.Tier || p.service)
-	}
+	is := func(d policy.Decision) bool { return told(got, d) }
 	if slices.ContainsFunc(p.new, is) {
 		if !slices.ContainsFunc(p.old, is) {
 			p.pod.turned = true
@@ -189,12 +187,7 @@ func (j *journey) look(p *probe, when string) {
 		return
 	}
 	tale := fmt.Sprintf("packet: %v\n%s\nkernel: %v in tier %v: %v\n", p.packet, when, got.Verdict(), got.Tier(), got)
-	for _, d := range p.old {
-		tale += fmt.Sprintf("old rules: %v in tier %v: %s\n", d.Verdict, d.Tier, d.Why)
-	}
-	for _, d := range p.new {
-		tale += fmt.Sprintf("new rules: %v in tier %v: %s\n", d.Verdict, d.Tier, d.Why)
-	}
+	tale += listed("old rules", p.old) + listed("new rules", p.new)
 	if p.turned || p.pod.turned {
 		tale += "the pod had the new policy before\n"
 	}

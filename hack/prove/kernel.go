@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"pgregory.net/rapid"
@@ -97,19 +98,21 @@ func inPrograms(n *kernel.Node) search.Property {
 
 // differ says where the kernel and the rules differ about one flow, or "".
 func differ(w *policy.World, f policy.Flow, got, would datapath.Reason) string {
-	want := policy.Evaluate(w, f)
-	// Of several backends of a Service any denied one may be told of.
-	service := isService(w, f)
-	if got.Verdict() != want.Verdict || got.Tier() != want.Tier && !service {
-		return fmt.Sprintf("kernel: %v in tier %v: %v\nrules: %v in tier %v: %s\n",
-			got.Verdict(), got.Tier(), got, want.Verdict, want.Tier, want.Why)
+	want := policy.Decisions(w, f, false)
+	if !slices.ContainsFunc(want, func(d policy.Decision) bool { return told(got, d) }) {
+		return fmt.Sprintf("kernel: %v in tier %v: %v\n%s", got.Verdict(), got.Tier(), got, listed("rules", want))
 	}
-	tried := policy.EvaluateAudit(w, f)
+	tried := policy.Decisions(w, f, true)
 	reported := would != datapath.Reason{}
-	if should := want.Verdict == policy.Allow && tried.Verdict == policy.Deny; reported != should ||
-		reported && would.Tier() != tried.Tier && !service {
-		return fmt.Sprintf("kernel, with what is on trial: %v in tier %v (%v), if it drops\nrules: %v in tier %v: %s\n",
-			would, would.Tier(), reported, tried.Verdict, tried.Tier, tried.Why)
+	if should := want[0].Verdict == policy.Allow && tried[0].Verdict == policy.Deny; reported != should ||
+		reported && !slices.ContainsFunc(tried, func(d policy.Decision) bool { return would.Tier() == d.Tier }) {
+		return fmt.Sprintf("kernel, with what is on trial: %v in tier %v (%v), if it drops\n%s",
+			would, would.Tier(), reported, listed("rules", tried))
 	}
 	return ""
+}
+
+// told says whether the kernel's reason is the decision.
+func told(got datapath.Reason, d policy.Decision) bool {
+	return got.Verdict() == d.Verdict && got.Tier() == d.Tier
 }

@@ -17,9 +17,7 @@ type probe struct {
 	// were or as they will be: what becomes of a peer is one write, apart from
 	// the switch of the pod. New are those of its new policy.
 	old, new []policy.Decision
-	// service says that the packet goes to a Service, before or after.
-	service bool
-	turned  bool
+	turned   bool
 }
 
 // turning is a pod whose packets may have been seen under its new policy.
@@ -41,8 +39,7 @@ func (j *journey) probes(next *cluster.Cluster, to *policy.World) []*probe {
 		}
 		probe := &probe{
 			packet: p, after: after, pod: &ways[uid].turning,
-			service: isService(j.world, before) || isService(to, after),
-			old:     decisions(before, append(ways[uid].meanwhile, j.world)),
+			old: decisions(before, append(ways[uid].meanwhile, j.world)),
 			// The entry has the patterns of the old rules until names are
 			// learnt anew under the new ones.
 			new: decisions(after, []*policy.World{j.held(to, p, uid)}),
@@ -85,8 +82,7 @@ func (j *journey) overtaken(later *cluster.Cluster, middle, last *policy.World) 
 			// Here the old policy may come back, since what was refused is
 			// taken back first.
 			packet: p, after: after, pod: &turning{}, old: old,
-			service: isService(j.world, before) || isService(middle, between) || isService(last, after),
-			new:     decisions(after, []*policy.World{j.held(last, p, uid)}),
+			new: decisions(after, []*policy.World{j.held(last, p, uid)}),
 		})
 	}
 	return all
@@ -107,10 +103,10 @@ func both(p cluster.Packet, from, to *policy.World) (before, after policy.Flow, 
 func decisions(f policy.Flow, worlds []*policy.World) []policy.Decision {
 	var all []policy.Decision
 	for _, w := range worlds {
-		if d := policy.Evaluate(w, f); !slices.ContainsFunc(all, func(o policy.Decision) bool {
-			return o.Verdict == d.Verdict && o.Tier == d.Tier
-		}) {
-			all = append(all, d)
+		for _, d := range policy.Decisions(w, f, false) {
+			if !slices.ContainsFunc(all, func(o policy.Decision) bool { return o.Verdict == d.Verdict && o.Tier == d.Tier }) {
+				all = append(all, d)
+			}
 		}
 	}
 	return all

@@ -69,34 +69,38 @@ func drawRandom(t *rapid.T) *rand.Rand {
 }
 
 // compare says where the tables and the rules differ about one flow, or "";
-// with audit about what would be, were everything in force (P23).
+// with audit about what would be, were everything in force (P23). Of several
+// backends of a Service any may be told of.
 func compare(compiled *policy.Compiled, w *policy.World, f policy.Flow, audit bool) string {
-	want, got, on := policy.Evaluate(w, f), judge(compiled, f, audit), ""
+	want, got, on := policy.Decisions(w, f, audit), judge(compiled, f, audit), ""
 	if audit {
-		want, on = policy.EvaluateAudit(w, f), " (with what is on trial)"
+		on = " (with what is on trial)"
 	}
-	// Of several backends of a Service any denied one may be told of.
-	service := isService(w, f)
-	if got.Verdict != want.Verdict || got.Tier != want.Tier && !service {
-		return fmt.Sprintf("tables%s: %v in tier %v\nrules: %v in tier %v: %s\n", on, got.Verdict, got.Tier, want.Verdict, want.Tier, want.Why)
-	}
-	if service {
-		return ""
-	}
-	if !got.Rule {
-		if want.Rule != "" {
-			return fmt.Sprintf("tables%s: no rule\nrules: %v %s\n", on, want.Policy, want.Rule)
+	var ref policy.RuleRef
+	if got.Rule {
+		var ok bool
+		if ref, ok = compiled.Explain(got.List, got.Index); !ok {
+			return fmt.Sprintf("tables%s: nothing explains %+v\n%s", on, got, listed("rules", want))
 		}
-		return ""
 	}
-	ref, ok := compiled.Explain(got.List, got.Index)
-	if !ok {
-		return fmt.Sprintf("tables%s: nothing explains %+v\nrules: %v %s\n", on, got, want.Policy, want.Rule)
+	for _, d := range want {
+		if got.Verdict != d.Verdict || got.Tier != d.Tier {
+			continue
+		}
+		if got.Rule && ref.Policy == d.Policy && ref.Rule() == d.Rule || !got.Rule && d.Rule == "" {
+			return ""
+		}
 	}
-	if ref.Policy != want.Policy || ref.Rule() != want.Rule {
-		return fmt.Sprintf("tables%s: %v\nrules: %v %s\n", on, ref, want.Policy, want.Rule)
+	return fmt.Sprintf("tables%s: %v in tier %v by %v\n%s", on, got.Verdict, got.Tier, ref, listed("rules", want))
+}
+
+// listed tells of decisions, a line for each.
+func listed(whose string, all []policy.Decision) string {
+	var text strings.Builder
+	for _, d := range all {
+		fmt.Fprintf(&text, "%s: %v in tier %v: %s\n", whose, d.Verdict, d.Tier, d.Why)
 	}
-	return ""
+	return text.String()
 }
 
 // judge asks the tables with the grant that the flow's names make.
@@ -110,24 +114,4 @@ func judge(compiled *policy.Compiled, f policy.Flow, audit bool) policy.Ruling {
 		ask = tables.Audit
 	}
 	return ask(ep, f.Direction, f.Peer, f.Protocol, f.Port, compiled.NameClass(patterns))
-}
-
-// isService says whether the flow goes to a Service that leads somewhere.
-func isService(w *policy.World, f policy.Flow) bool {
-	if f.Direction != policy.Egress {
-		return false
-	}
-	for _, s := range w.Services {
-		if !slices.Contains(s.Addresses, f.Peer) {
-			continue
-		}
-		for _, p := range s.Ports {
-			if p.Protocol == f.Protocol && p.Port == f.Port && slices.ContainsFunc(p.Backends, func(b policy.Backend) bool {
-				return b.Addr.Is4() == f.Peer.Is4()
-			}) {
-				return true
-			}
-		}
-	}
-	return false
 }
