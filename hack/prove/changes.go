@@ -86,7 +86,7 @@ func (j *journey) fail(what, tale string) {
 // packets before each write.
 func (j *journey) step(next *cluster.Cluster, what string, refusals int32) {
 	j.told += fmt.Sprintf("\n# then: %s; writes refused in a row: %d\n%s", what, refusals, next.YAML())
-	w := next.World()
+	w := next.WorldAfter(j.world)
 	probes := j.probes(next, w)
 	compiled := j.n.Compiled().Next(w)
 	err, refused := j.attempt(w, compiled, probes, refusals)
@@ -102,16 +102,18 @@ func (j *journey) step(next *cluster.Cluster, what string, refusals int32) {
 func (j *journey) overtake(next, later *cluster.Cluster, what, then string, refusals int32) {
 	j.told += fmt.Sprintf("\n# then: %s; writes refused in a row: %d\n%s\n# if refused then: %s\n%s",
 		what, refusals, next.YAML(), then, later.YAML())
-	w, last := next.World(), later.World()
+	w := next.WorldAfter(j.world)
+	last := later.WorldAfter(w)
 	probes := j.probes(next, w)
-	err, refused := j.attempt(w, j.n.Compiled().Next(w), probes, refusals)
+	compiled := j.n.Compiled().Next(w)
+	err, refused := j.attempt(w, compiled, probes, refusals)
 	if !refused {
 		j.must(err)
 		j.arrive(next, w, probes)
 		return
 	}
 	probes = j.overtaken(later, w, last)
-	err, _ = j.attempt(last, j.n.Compiled().Next(last), probes, 0)
+	err, _ = j.attempt(last, compiled.Next(last), probes, 0)
 	j.must(err)
 	j.arrive(later, last, probes)
 }

@@ -7,6 +7,8 @@ package cluster
 
 import (
 	"net/netip"
+	"reflect"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -139,6 +141,24 @@ func (c *Cluster) World() *policy.World {
 		imply(w, s.Object.Namespace)
 	}
 	c.convertModes(w)
+	return w
+}
+
+// WorldAfter is World, and has in common with before what has not changed, as the
+// sources of the enforcer do: only then does the compiler go on from there.
+func (c *Cluster) WorldAfter(before *policy.World) *policy.World {
+	w := c.World()
+	if reflect.DeepEqual(w.Namespaces, before.Namespaces) {
+		w.Namespaces = before.Namespaces
+	}
+	if reflect.DeepEqual(w.Nodes, before.Nodes) {
+		w.Nodes = before.Nodes
+	}
+	for i, s := range w.Services {
+		if n := slices.IndexFunc(before.Services, func(o *policy.Service) bool { return reflect.DeepEqual(s, o) }); n >= 0 {
+			w.Services[i] = before.Services[n]
+		}
+	}
 	return w
 }
 
