@@ -53,3 +53,46 @@ func TestPolicyThatGoes(t *testing.T) {
 		})
 	}
 }
+
+// What is told of as gone and come makes the one list of the other, or nothing
+// is told at all: a pod that is missed keeps its class for ever.
+func TestEditBetween(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		one := pointers(make([]Service, count(t, "objects", 0, 150)))
+		before := slices.Clone(one)
+		var after []*Service
+		for len(one) > 0 {
+			run := min(pick(t, "run", []int{1, 2, 10, 70}), len(one))
+			switch count(t, "fate", 0, 5) {
+			case 0: // gone
+			case 1: // further back
+				after = slices.Concat(one[:run], after)
+			case 2: // others in their place
+				after = append(after, pointers(make([]Service, run))...)
+			default:
+				after = append(after, one[:run]...)
+			}
+			one = one[run:]
+		}
+		after = append(after, pointers(make([]Service, pick(t, "more", []int{0, 1, 70})))...)
+		e := editBetween(before, after)
+		if e.whole {
+			return
+		}
+		if n := len(e.gone) + len(e.come); n > editLimit {
+			t.Fatalf("got %d differences, want at most %d", n, editLimit)
+		}
+		left := map[*Service]int{}
+		for _, s := range slices.Concat(before, e.come) {
+			left[s]++
+		}
+		for _, s := range slices.Concat(after, e.gone) {
+			left[s]--
+		}
+		for s, n := range left {
+			if n != 0 {
+				t.Fatalf("object %p: got %d more than there are", s, n)
+			}
+		}
+	})
+}

@@ -37,19 +37,19 @@ func TestNextIsCompile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
 		c := Compile(w)
-		for range count(t, "steps", 1, 4) {
+		for step := range count(t, "steps", 1, 6) {
 			to := *w
 			if chance(t, "new policies", 3) {
 				to.Policies = changePolicies(t, w.Policies)
 			}
 			if !chance(t, "same pods", 4) {
-				to.Pods = changePods(t, w.Pods)
+				to.Pods = changePods(t, w.Pods, 1000*step)
 			}
 			if chance(t, "new services", 4) {
 				to.Services = changeServices(t, w.Services)
 			}
-			if chance(t, "new default", 4) {
-				to.Default = pick(t, "default", []Verdict{Deny, Allow})
+			if chance(t, "new surroundings", 4) {
+				changeSurroundings(t, &to)
 			}
 			w, c = &to, c.Next(&to)
 			anew := Compile(w)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -26,24 +27,22 @@ func TestTransitionOfPolicies(t *testing.T) {
 	})
 }
 
-// D7: the same while pods come, go and are relabelled too. Before its pod gets
-// the new policy, a packet may also meet the old policy at the new peers.
+// D7: the same while all else changes too. Before its pod gets the new policy, a
+// packet may also meet the old policy at the new peers.
 func TestTransitionOfWorlds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		from := drawWorld(t)
-		for i := range from.Pods {
-			from.Pods[i].Ports = nil
-		}
 		to := *from
 		if !chance(t, "same policies", 3) {
 			to.Policies = changePolicies(t, from.Policies)
 		}
-		to.Pods = changePods(t, from.Pods)
+		to.Pods = changePods(t, from.Pods, 100)
 		if chance(t, "new services", 2) {
-			to.Services = drawServices(t)
+			to.Services = changeServices(t, from.Services)
 		}
-		to.LocalAddresses = pick(t, "new local", [][]netip.Addr{nil, addrs("192.168.0.1", "fd01::1")})
-		to.ClusterDNS = pick(t, "new dns", [][]netip.Addr{nil, addrs("10.0.0.5"), from.ClusterDNS})
+		if chance(t, "new surroundings", 2) {
+			changeSurroundings(t, &to)
+		}
 		walk(t, from, &to)
 	})
 }
@@ -79,25 +78,62 @@ func changePolicies(t *rapid.T, policies []*Policy) []*Policy {
 	return out
 }
 
-func changePods(t *rapid.T, pods []*Pod) []*Pod {
+// changePods has pods go, come and become others; those that come are numbered
+// from next.
+func changePods(t *rapid.T, pods []*Pod, next int) []*Pod {
 	var out []*Pod
-	for _, p := range pods {
-		switch count(t, "change", 0, 6) {
+	for i, p := range pods {
+		other := *p
+		switch count(t, "change", 0, 11) {
 		case 0:
 			continue
 		case 1:
-			relabelled := *p
-			relabelled.Labels = drawLabels(t)
-			p = &relabelled
+			other.Labels = drawLabels(t)
+		case 2:
+			other.Finished = !other.Finished
+		case 3: // whether or not another has it
+			other.Addresses = []netip.Addr{pick(t, "new address", poolPodAddrs)}
+		case 4:
+			other.Addresses = pick(t, "whose", pods).Addresses
+		case 5: // P16: at the same address
+			other.Ref.UID = fmt.Sprintf("uid-%d", next+100+i)
+			other.Labels, other.Ports = drawLabels(t), drawPorts(t)
+		case 6:
+			other.Ports = drawPorts(t)
+		default:
+			out = append(out, p)
+			continue
 		}
-		out = append(out, p)
+		out = append(out, &other)
 	}
 	for i := range count(t, "more", 0, 2) {
-		p := drawPod(t, 100+i)
-		p.Ports = nil
-		out = append(out, &p)
+		out = append(out, new(drawPod(t, next+i)))
 	}
 	return out
+}
+
+// changeSurroundings changes what is neither pod nor Service nor policy.
+func changeSurroundings(t *rapid.T, w *World) {
+	switch count(t, "surroundings", 0, 7) {
+	case 0:
+		w.LocalAddresses = pick(t, "new local", [][]netip.Addr{nil, addrs("192.168.0.1", "fd01::1"), addrs("10.0.0.3")})
+	case 1:
+		w.ClusterDNS = pick(t, "new dns", [][]netip.Addr{nil, addrs("10.0.0.5"), addrs("10.0.0.5", "169.254.20.10", "fd01::2")})
+	case 2:
+		w.Nodes = slices.Clone(w.Nodes)
+		w.Nodes[1] = Node{"n2", drawLabels(t), addrs(pick(t, "node address", []string{"192.168.0.2", "192.168.0.3", "10.0.0.4"}))}
+	case 3:
+		w.Namespaces = maps.Clone(w.Namespaces)
+		w.Namespaces[pick(t, "namespace", poolNamespaces)] = drawLabels(t)
+	case 4:
+		w.Default = pick(t, "default", []Verdict{Deny, Allow})
+	case 5:
+		w.AuditDefault = !w.AuditDefault
+	case 6:
+		w.AuditNamespaces = map[string]bool{pick(t, "namespace", poolNamespaces): true}
+	case 7:
+		w.AWSRuleOrder = pick(t, "order", []RuleOrder{DenyFirst, AsWritten})
+	}
 }
 
 // journey is a pair of Worlds and what the kernel holds in between.
@@ -138,13 +174,14 @@ func (j *journey) drawFlows(t *rapid.T, a, b *Compiled) {
 		p := j.to.Pods[i]
 		ep := EndpointOf(p.Ref.UID)
 		n := slices.IndexFunc(j.from.Pods, func(old *Pod) bool { return old.Ref == p.Ref })
-		if _, ok := a.Tables.Endpoints[ep]; n < 0 || !ok {
+		_, was := a.Tables.Endpoints[ep]
+		if _, is := b.Tables.Endpoints[ep]; n < 0 || !was || !is {
 			continue
 		}
 		for range 10 {
 			f := drawFlow(t, p)
-			if f.Direction == Egress && slices.Contains(p.Addresses, f.Peer) {
-				continue
+			if f.Direction == Egress && slices.Contains(slices.Concat(p.Addresses, j.from.Pods[n].Addresses), f.Peer) {
+				continue // P19 comes before the tables
 			}
 			patterns := append(granted(a.Tables.Endpoints[ep], f.Names), granted(b.Tables.Endpoints[ep], f.Names)...)
 			slices.Sort(patterns)
@@ -301,9 +338,47 @@ func (j *journey) look(t *rapid.T, after string) {
 func (j *journey) whole(n int, trial bool) []Decision {
 	f, old := j.flows[n], j.flows[n]
 	old.Pod = j.old[n]
-	between := *j.to
-	between.Policies, between.Default, between.AWSRuleOrder = j.from.Policies, j.from.Default, j.from.AWSRuleOrder
-	between.ClusterDNS = j.from.ClusterDNS
-	between.AuditDefault, between.AuditNamespaces = j.from.AuditDefault, j.from.AuditNamespaces
-	return slices.Concat(Decisions(j.from, old, trial), Decisions(j.to, f, trial), Decisions(&between, old, trial))
+	all := slices.Concat(Decisions(j.from, old, trial), Decisions(j.to, f, trial))
+	for _, w := range meanwhile(j.from, j.to, old.Pod) {
+		all = append(all, Decisions(w, old, trial)...)
+	}
+	return all
+}
+
+// meanwhile gives Worlds with the old policy of the pod and new peers.
+func meanwhile(from, to *World, pod *Pod) []*World {
+	base := *to
+	base.Default, base.AWSRuleOrder, base.ClusterDNS = from.Default, from.AWSRuleOrder, from.ClusterDNS
+	base.AuditDefault, base.AuditNamespaces = from.AuditDefault, from.AuditNamespaces
+	base.Policies = nil
+	subject := view{world: from, flow: Flow{Pod: pod}, audit: true}
+	for _, p := range from.Policies {
+		// Whom a policy selects is part of the pod's policy, whatever becomes
+		// of labels meanwhile.
+		if subject.isSubject(p) {
+			own := *p
+			own.Subject = PodSelector{}
+			base.Policies = append(base.Policies, &own)
+		}
+	}
+	// So are the numbers of named ports (P10): of new peers those count that
+	// some old peer of the rule had.
+	var all []*World
+	for _, known := range []func(NamedPort) bool{
+		func(NamedPort) bool { return true },
+		func(port NamedPort) bool {
+			return slices.ContainsFunc(from.Pods, func(p *Pod) bool { return p.live() && slices.Contains(p.Ports, port) })
+		},
+		func(NamedPort) bool { return false },
+	} {
+		w := base
+		w.Pods = nil
+		for _, p := range to.Pods {
+			other := *p
+			other.Ports = slices.DeleteFunc(slices.Clone(p.Ports), func(port NamedPort) bool { return !known(port) })
+			w.Pods = append(w.Pods, &other)
+		}
+		all = append(all, &w)
+	}
+	return all
 }

@@ -186,10 +186,15 @@ func drawPod(t *rapid.T, i int) Pod {
 	for range count(t, "addresses", 0, 2) {
 		p.Addresses = append(p.Addresses, pick(t, "address", poolPodAddrs))
 	}
-	for range count(t, "ports", 0, 3) {
-		p.Ports = append(p.Ports, NamedPort{pick(t, "name", poolPortNames), pick(t, "protocol", poolProtocols), pick(t, "number", poolPorts)})
-	}
+	p.Ports = drawPorts(t)
 	return p
+}
+
+func drawPorts(t *rapid.T) (ports []NamedPort) {
+	for range count(t, "ports", 0, 3) {
+		ports = append(ports, NamedPort{pick(t, "name", poolPortNames), pick(t, "protocol", poolProtocols), pick(t, "number", poolPorts)})
+	}
+	return ports
 }
 
 func drawPolicy(t *rapid.T, i int) Policy {
