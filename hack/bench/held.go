@@ -67,7 +67,7 @@ func (s *stage) product(name, zones string, manifests map[string]string) (*produ
 	if err != nil {
 		return nil, err
 	}
-	p, err := product.New(s.scene, folder, s.binaries)
+	p, err := product.New(s.scene, folder, s.binaries.Binaries)
 	if err != nil {
 		return nil, err
 	}

@@ -13,12 +13,14 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/term"
 
+	"github.com/nameward/nameward/hack/bench/apiserver"
 	"github.com/nameward/nameward/hack/demo/product"
 	"github.com/nameward/nameward/hack/demo/scene"
 )
@@ -30,9 +32,24 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// binaries are the programs that are measured, and what they run beside.
+type binaries struct {
+	product.Binaries
+	control apiserver.Binaries
+}
+
+// labFolder is where hack/lab puts what it builds.
+func labFolder() string {
+	state := os.Getenv("LAB_STATE")
+	if cache, err := os.UserCacheDir(); state == "" && err == nil {
+		state = filepath.Join(cache, "nameward-lab")
+	}
+	return filepath.Join(state, "bin")
+}
+
 // order is what a run is asked for.
 type order struct {
-	binaries product.Binaries
+	binaries binaries
 	sections []section
 	// limit is how long the run may take at the very most, Ctrl-C aside.
 	limit time.Duration
@@ -72,6 +89,7 @@ func parse(args []string, stderr io.Writer) (o order, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	o.binaries.Register(flags)
+	control := flags.String("kubernetes", labFolder(), "`folder` with etcd and kube-apiserver, as hack/lab builds them; for the section apiserver")
 	only := flags.String("only", "", "`sections` to measure, separated by commas: "+sectionNames()+" (default all)")
 	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "how long the run may take")
 	if err := flags.Parse(args); err != nil {
@@ -83,6 +101,7 @@ func parse(args []string, stderr io.Writer) (o order, err error) {
 	if o.limit <= 0 {
 		return o, fmt.Errorf("-limit is %s; want a time above 0, such as 4m", o.limit)
 	}
+	o.binaries.control = apiserver.In(*control)
 	o.sections, err = chooseSections(*only)
 	return o, err
 }

@@ -24,6 +24,7 @@ var sections = []section{
 	{name: "names", measure: matching},
 	{name: "compiler", measure: compilerAndKernel},
 	{name: "cluster", onStage: clusterSize, silent: true},
+	{name: "apiserver", onStage: func(ctx context.Context, t *table, s *stage) error { return s.atAPIServer(ctx, t) }, silent: true},
 	{name: "throughput", onStage: throughput},
 	{name: "first", onStage: firstAnswers},
 	{name: "learning", onStage: learning},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/nameward/nameward/hack/demo/product"
 	"github.com/nameward/nameward/hack/demo/scene"
 )
 
@@ -14,12 +13,12 @@ import (
 type stage struct {
 	scene    *scene.Scene
 	node     *scene.Netspace
-	binaries product.Binaries
+	binaries binaries
 	// folder holds the run's files.
 	folder string
 }
 
-func newStage(t *table, b product.Binaries) (_ *stage, err error) {
+func newStage(t *table, b binaries) (_ *stage, err error) {
 	t.progress("building the scene")
 	folder, err := os.MkdirTemp(scene.Private, "nameward-")
 	if err != nil {

@@ -124,6 +124,9 @@ func (p *Process) read(ctx context.Context, page string, parse func(io.Reader) e
 	return parse(response.Body)
 }
 
+// PID is the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Signal sends the program a signal.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 

@@ -70,6 +70,9 @@ func onOwnThread(f func() error) error {
 	return ran
 }
 
+// Handle is a file descriptor of the network namespace, which stays its own.
+func (n *Netspace) Handle() int { return int(n.handle) }
+
 // Start starts the command inside the network namespace.
 func (n *Netspace) Start(cmd *exec.Cmd) error { return n.Do(cmd.Start) }
 
