@@ -132,7 +132,7 @@ func (m *model) respace() bool {
 		return false
 	}
 	m.pods.moved = false
-	implied := []iter.Seq[string]{maps.Keys(m.pods.crowd)}
+	implied := []iter.Seq[string]{maps.Keys(m.pods.places)}
 	for _, p := range m.policies {
 		implied = append(implied, p.namespaces)
 	}

@@ -33,6 +33,11 @@ func (s *pods) strip(o runtime.Object) (item, error) {
 	for _, f := range faults {
 		s.log.Warn("part of a pod is left out", "pod", from.Namespace+"/"+from.Name, "field", f.Field, "reason", f.Reason)
 	}
+	if read.Node != s.node {
+		// Of pods that are elsewhere only their addresses matter, whichever pod
+		// has them, and UIDs are most of what would be kept of their texts.
+		read.Ref.UID = ""
+	}
 	read.Ref.Namespace = s.intern.text(read.Ref.Namespace)
 	read.Node = s.intern.text(read.Node)
 	read.Labels = s.intern.set(read.Labels)

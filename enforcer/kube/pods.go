@@ -22,7 +22,10 @@ type pods struct {
 	log    *slog.Logger
 	intern interner
 
-	places map[key]int32
+	// places are by namespace and name. A namespace is in it while it has pods;
+	// moved says that one got its first or lost its last.
+	places map[string]map[string]int32
+	moved  bool
 	all    []*pod // nil is an empty place
 	// given is what each is taken for. A snapshot copies it, and touches no pod
 	// for that: of 100,000 each would be a miss of the processor's caches.
@@ -30,14 +33,11 @@ type pods struct {
 	empty int
 	// local are the places of this node's pods.
 	local map[int32]bool
-	// crowd counts the pods of each namespace; moved says that one got its
-	// first or lost its last.
-	crowd map[string]int
-	moved bool
 
-	// owner is who has an address. Of contested addresses several pods say
+	// owner is who has an address, by its 16 bytes: convert gives no zones, and
+	// IPv4 in one form. Of contested addresses several pods say
 	// that they do; cropped is what those are taken for that do not.
-	owner     map[netip.Addr]int32
+	owner     map[[16]byte]int32
 	contested map[netip.Addr][]int32
 	cropped   map[int32]*policy.Pod
 
@@ -48,12 +48,42 @@ type pods struct {
 func newPods(node string, log *slog.Logger) *pods {
 	return &pods{
 		node: node, log: log,
-		places: map[key]int32{}, local: map[int32]bool{}, crowd: map[string]int{},
-		owner: map[netip.Addr]int32{}, contested: map[netip.Addr][]int32{}, cropped: map[int32]*policy.Pod{},
+		places: map[string]map[string]int32{}, local: map[int32]bool{},
+		owner: map[[16]byte]int32{}, contested: map[netip.Addr][]int32{}, cropped: map[int32]*policy.Pod{},
 	}
 }
 
-func (s *pods) keys() iter.Seq[key] { return maps.Keys(s.places) }
+func (s *pods) keys() iter.Seq[key] {
+	return func(yield func(key) bool) {
+		for namespace, names := range s.places {
+			for name := range names {
+				if !yield(key{namespace, name}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *pods) find(k key) (at int32, known bool) {
+	at, known = s.places[k.namespace][k.name]
+	return at, known
+}
+
+func (s *pods) register(k key, at int32) {
+	if s.places[k.namespace] == nil {
+		s.places[k.namespace], s.moved = map[string]int32{}, true
+	}
+	s.places[k.namespace][k.name] = at
+}
+
+func (s *pods) forget(k key) {
+	delete(s.places[k.namespace], k.name)
+	if len(s.places[k.namespace]) == 0 {
+		delete(s.places, k.namespace)
+		s.moved = true
+	}
+}
 
 // put takes in a pod and says whether anything that matters is different.
 func (s *pods) put(it item) bool {
@@ -61,7 +91,7 @@ func (s *pods) put(it item) bool {
 	if p.Finished {
 		return s.drop(p.key())
 	}
-	at, known := s.places[p.key()]
+	at, known := s.find(p.key())
 	if !known {
 		s.enter(p)
 		return true
@@ -81,14 +111,14 @@ func (s *pods) put(it item) bool {
 }
 
 func (s *pods) drop(k key) bool {
-	at, known := s.places[k]
+	at, known := s.find(k)
 	if !known {
 		return false
 	}
 	s.leave(at)
 	s.all[at], s.given[at] = nil, nil
 	s.empty++
-	delete(s.places, k)
+	s.forget(k)
 	if s.empty > roomy && s.empty > len(s.all)/2 {
 		s.gather()
 	}
@@ -98,7 +128,7 @@ func (s *pods) drop(k key) bool {
 func (s *pods) enter(p *pod) {
 	at := int32(len(s.all))
 	s.all, s.given = append(s.all, nil), append(s.given, nil)
-	s.places[p.key()] = at
+	s.register(p.key(), at)
 	s.take(at, p)
 	s.judgeAll(at)
 }
@@ -108,7 +138,6 @@ func (s *pods) gather() {
 	before := s.all
 	s.all, s.given, s.empty = nil, nil, 0
 	clear(s.local)
-	clear(s.crowd)
 	clear(s.owner)
 	clear(s.contested)
 	clear(s.cropped)
@@ -126,16 +155,13 @@ func (s *pods) take(at int32, p *pod) {
 	if p.Node == s.node {
 		s.local[at], s.localsStale = true, true
 	}
-	if s.crowd[p.Ref.Namespace]++; s.crowd[p.Ref.Namespace] == 1 {
-		s.moved = true
-	}
 	if !p.hasAddress() {
 		return
 	}
 	for _, a := range p.Addresses {
-		switch other, taken := s.owner[a]; {
+		switch other, taken := s.owner[a.As16()]; {
 		case !taken:
-			s.owner[a] = at
+			s.owner[a.As16()] = at
 		case s.contested[a] == nil:
 			s.contested[a] = []int32{other, at}
 		default:
@@ -152,10 +178,6 @@ func (s *pods) leave(at int32) {
 		delete(s.local, at)
 		s.localsStale = true
 	}
-	if s.crowd[p.Ref.Namespace]--; s.crowd[p.Ref.Namespace] == 0 {
-		delete(s.crowd, p.Ref.Namespace)
-		s.moved = true
-	}
 	delete(s.cropped, at)
 	if !p.hasAddress() {
 		return
@@ -164,14 +186,14 @@ func (s *pods) leave(at int32) {
 		rivals := slices.DeleteFunc(s.contested[a], func(other int32) bool { return other == at })
 		switch len(rivals) {
 		case 0:
-			delete(s.owner, a)
+			delete(s.owner, a.As16())
 			continue
 		case 1:
 			delete(s.contested, a)
 		default:
 			s.contested[a] = rivals
 		}
-		s.owner[a] = rivals[0]
+		s.owner[a.As16()] = rivals[0]
 		s.judge(a, rivals)
 	}
 }
@@ -191,12 +213,13 @@ func (s *pods) judgeAll(at int32) bool {
 // judge gives an address to the newest of those that name it (P16): the others
 // are about to go, and what they left behind is not the new pod's.
 func (s *pods) judge(a netip.Addr, rivals []int32) (changed bool) {
-	before := s.owner[a]
-	s.owner[a] = slices.MaxFunc(rivals, func(x, y int32) int {
+	before := s.owner[a.As16()]
+	now := slices.MaxFunc(rivals, func(x, y int32) int {
 		p, q := s.all[x], s.all[y]
-		return cmp.Or(cmp.Compare(p.claim, q.claim), cmp.Compare(p.Ref.UID, q.Ref.UID))
+		return cmp.Or(cmp.Compare(p.claim, q.claim), compareKeys(p.key(), q.key()))
 	})
-	owner := s.all[s.owner[a]]
+	s.owner[a.As16()] = now
+	owner := s.all[now]
 	for _, at := range rivals {
 		if s.crop(at) {
 			changed = true
@@ -206,7 +229,7 @@ func (s *pods) judge(a netip.Addr, rivals []int32) (changed bool) {
 			}
 		}
 	}
-	return changed || before != s.owner[a]
+	return changed || before != now
 }
 
 // crop takes the addresses from a pod that others have now, and says whether
@@ -215,7 +238,7 @@ func (s *pods) crop(at int32) bool {
 	p := s.all[at]
 	own := make([]netip.Addr, 0, len(p.Addresses))
 	for _, a := range p.Addresses {
-		if s.owner[a] == at {
+		if s.owner[a.As16()] == at {
 			own = append(own, a)
 		}
 	}

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -44,7 +42,7 @@ func (e *endpoints) GetObjectMeta() metav1.Object { return e.key().meta() }
 type services struct {
 	log    *slog.Logger
 	all    map[key]*service
-	slices map[key]map[key]*endpoints // by Service
+	slices map[key][]*endpoints // by Service
 	behind map[key]*convert.Balanced
 	// stale are to be worked out again; waiting are those for whose pods no
 	// slice has come yet, by namespace.
@@ -57,7 +55,7 @@ type services struct {
 
 func newServices(log *slog.Logger) *services {
 	return &services{
-		log: log, all: map[key]*service{}, slices: map[key]map[key]*endpoints{},
+		log: log, all: map[key]*service{}, slices: map[key][]*endpoints{},
 		behind: map[key]*convert.Balanced{}, stale: map[key]bool{}, waiting: map[string]map[key]bool{},
 	}
 }
@@ -132,15 +130,15 @@ func (b *backends) put(it item) bool {
 	fresh := it.(*endpoints)
 	k, of := fresh.key(), fresh.service()
 	before, known := b.owners[k]
-	if known && before == of && reflect.DeepEqual(b.slices[of][k].Endpoints, fresh.Endpoints) {
-		return false
+	if known && before == of {
+		at := slices.IndexFunc(b.slices[of], func(e *endpoints) bool { return e.key() == k })
+		if reflect.DeepEqual(b.slices[of][at].Endpoints, fresh.Endpoints) {
+			return false
+		}
 	}
 	changed := known && b.drop(k)
 	b.owners[k] = of
-	if b.slices[of] == nil {
-		b.slices[of] = map[key]*endpoints{}
-	}
-	b.slices[of][k] = fresh
+	b.slices[of] = append(b.slices[of], fresh)
 	return b.touch(of) || changed
 }
 
@@ -150,7 +148,7 @@ func (b *backends) drop(k key) bool {
 		return false
 	}
 	delete(b.owners, k)
-	delete(b.slices[of], k)
+	b.slices[of] = slices.DeleteFunc(b.slices[of], func(e *endpoints) bool { return e.key() == k })
 	if len(b.slices[of]) == 0 {
 		delete(b.slices, of)
 	}
@@ -225,9 +223,7 @@ func (s *services) resolve(k key, pods *pods) bool {
 
 // gather lists all Services in order.
 func (s *services) gather() {
-	order := slices.SortedFunc(maps.Keys(s.behind), func(a, b key) int {
-		return cmp.Or(strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name))
-	})
+	order := slices.SortedFunc(maps.Keys(s.behind), compareKeys)
 	s.list, s.local = make([]*policy.Service, 0, len(order)), map[int]*convert.Balanced{}
 	for i, k := range order {
 		s.list = append(s.list, s.behind[k].All())

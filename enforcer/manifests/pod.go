@@ -18,7 +18,9 @@ const interfaceAnnotation = convert.AnnotationPrefix + "interface"
 // podPlace is a pod and where it is written.
 type podPlace struct {
 	pod *policy.Pod
-	o   *object
+	// at is the host-side interface that the pod's annotation names.
+	at string
+	o  *object
 }
 
 func (r *reading) pod(file string, o *object) {
@@ -28,13 +30,13 @@ func (r *reading) pod(file string, o *object) {
 	}
 	pod, faults := convert.Pod(p)
 	pod.Ref.UID = podUID(file, p)
-	pod.Interface = p.Annotations[interfaceAnnotation]
+	at := p.Annotations[interfaceAnnotation]
 	r.annotations(o, p.Annotations, interfaceAnnotation)
-	if reason := interfaceFault(pod.Interface); reason != "" {
+	if reason := interfaceFault(at); reason != "" {
 		r.fault(o.fault("metadata.annotations."+interfaceAnnotation, "%s", reason))
 	}
 	r.faultsOf(o, faults)
-	r.pods = append(r.pods, podPlace{&pod, o})
+	r.pods = append(r.pods, podPlace{&pod, at, o})
 }
 
 // podUID makes up the UID of a pod that has none. It is stable, so that the
@@ -81,7 +83,7 @@ func (r *reading) checkPods() {
 		for _, addr := range p.pod.Addresses {
 			clash(r, addresses, addr, p, "status", "address "+addr.String())
 		}
-		if name := p.pod.Interface; name != "" {
+		if name := p.at; name != "" {
 			clash(r, interfaces, [2]string{p.pod.Node, name}, p, "metadata.annotations."+interfaceAnnotation, "interface "+name)
 			r.snapshot.Interfaces[p.pod.Ref.UID] = name
 		}

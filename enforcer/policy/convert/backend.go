@@ -92,12 +92,9 @@ func (f *Frontend) fromSlices(p *frontendPort, all []*Endpoints) []placed {
 			// No number means "not restricted"; kube-proxy disregards such a
 			// port, others keep what the Service says.
 			number := cmp.Or(port.number, p.target)
-			for i := range e.endpoints {
-				if !e.endpoints[i].chosen && !f.unready {
-					continue
-				}
-				for _, addr := range e.endpoints[i].addresses {
-					out = append(out, placed{policy.Backend{Addr: addr, Port: number}, e.endpoints[i].node})
+			for _, b := range e.backends {
+				if b.chosen || f.unready {
+					out = append(out, placed{policy.Backend{Addr: b.addr, Port: number}, b.node})
 				}
 			}
 		}
@@ -131,19 +128,24 @@ func fromPods(p *frontendPort, selected []*policy.Pod) []placed {
 // balance gives each node its view.
 func (f *Frontend) balance(behind [][]placed) *Balanced {
 	all := make([][]policy.Backend, len(behind))
-	byNode := map[string][][]policy.Backend{"": make([][]policy.Backend, len(behind))}
 	for i := range behind {
-		for _, b := range behind[i] {
-			all[i] = append(all[i], b.Backend)
-			if byNode[b.node] == nil {
-				byNode[b.node] = make([][]policy.Backend, len(behind))
-			}
-			byNode[b.node][i] = append(byNode[b.node][i], b.Backend)
+		all[i] = make([]policy.Backend, len(behind[i]))
+		for j, b := range behind[i] {
+			all[i][j] = b.Backend
 		}
 	}
 	out := &Balanced{everywhere: f.service(all)}
 	if !f.local {
 		return out
+	}
+	byNode := map[string][][]policy.Backend{"": make([][]policy.Backend, len(behind))}
+	for i := range behind {
+		for _, b := range behind[i] {
+			if byNode[b.node] == nil {
+				byNode[b.node] = make([][]policy.Backend, len(behind))
+			}
+			byNode[b.node][i] = append(byNode[b.node][i], b.Backend)
+		}
 	}
 	anywhere := byNode[""] // of these nobody says where they are
 	delete(byNode, "")

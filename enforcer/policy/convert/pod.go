@@ -32,20 +32,20 @@ func Pod(p *corev1.Pod) (policy.Pod, []Fault) {
 
 func podAddresses(s *corev1.PodStatus, told *faults) []netip.Addr {
 	var all []netip.Addr
-	add := func(field, text string) {
+	add := func(text string, field func() string) {
 		addr, err := Address(text)
 		switch {
 		case err != nil:
-			told.tell(field, "%s", err)
+			told.tell(field(), "%s", err)
 		case !slices.Contains(all, addr):
 			all = append(all, addr)
 		}
 	}
 	for i, ip := range s.PodIPs {
-		add(fmt.Sprintf("status.podIPs[%d].ip", i), ip.IP)
+		add(ip.IP, func() string { return fmt.Sprintf("status.podIPs[%d].ip", i) })
 	}
 	if s.PodIP != "" {
-		add("status.podIP", s.PodIP)
+		add(s.PodIP, func() string { return "status.podIP" })
 	}
 	return all
 }

@@ -16,23 +16,24 @@ type Endpoints struct {
 	// namespace; "" for a slice of another purpose.
 	Service string
 
-	endpoints []endpoint
-	ports     []endpointPort
+	backends []backend
+	ports    []endpointPort
 }
 
 // Ready are the addresses to which connections may be sent, of all ports.
 func (e *Endpoints) Ready() []netip.Addr {
 	var all []netip.Addr
-	for i := range e.endpoints {
-		if e.endpoints[i].chosen {
-			all = append(all, e.endpoints[i].addresses...)
+	for i := range e.backends {
+		if e.backends[i].chosen {
+			all = append(all, e.backends[i].addr)
 		}
 	}
 	return all
 }
 
-type endpoint struct {
-	addresses []netip.Addr
+// backend is one address of an endpoint.
+type backend struct {
+	addr netip.Addr
 	// node is "" where the slice does not say.
 	node string
 	// chosen says that a service proxy may send connections there.
@@ -65,33 +66,35 @@ func EndpointSlice(o *discoveryv1.EndpointSlice) (*Endpoints, []Fault) {
 		told.tell("addressType", "%q is not a type of address; write IPv4 or IPv6", o.AddressType)
 		return e, told
 	}
+	e.backends = make([]backend, 0, len(o.Endpoints)) // one address each, in most clusters
 	for i := range o.Endpoints {
-		field := fmt.Sprintf("endpoints[%d]", i)
-		e.endpoints = append(e.endpoints, sliceEndpoint(field, o.AddressType, &o.Endpoints[i], &told))
+		e.backends = appendBackends(e.backends, i, o.AddressType, &o.Endpoints[i], &told)
 	}
 	return e, told
 }
 
-// sliceEndpoint takes every address: kube-proxy uses the first alone, but no
+// appendBackends takes every address: kube-proxy uses the first alone, but no
 // API says that other proxies do.
-func sliceEndpoint(field string, family discoveryv1.AddressType, o *discoveryv1.Endpoint, told *faults) endpoint {
-	e := endpoint{chosen: chosen(o.Conditions)}
+func appendBackends(all []backend, nth int, family discoveryv1.AddressType, o *discoveryv1.Endpoint, told *faults) []backend {
+	b := backend{chosen: chosen(o.Conditions)}
 	if o.NodeName != nil {
-		e.node = *o.NodeName
+		b.node = *o.NodeName
+	}
+	tell := func(i int, reason string, args ...any) {
+		told.tell(fmt.Sprintf("endpoints[%d].addresses[%d]", nth, i), reason, args...)
 	}
 	for i, text := range o.Addresses {
-		at := fmt.Sprintf("%s.addresses[%d]", field, i)
-		addr, err := Address(text)
-		switch {
+		var err error
+		switch b.addr, err = Address(text); {
 		case err != nil:
-			told.tell(at, "%s", err)
-		case addr.Is4() != (family == discoveryv1.AddressTypeIPv4):
-			told.tell(at, "%s is not an address of type %s; move it to a slice of its own type", text, family)
+			tell(i, "%s", err)
+		case b.addr.Is4() != (family == discoveryv1.AddressTypeIPv4):
+			tell(i, "%s is not an address of type %s; move it to a slice of its own type", text, family)
 		default:
-			e.addresses = append(e.addresses, addr)
+			all = append(all, b)
 		}
 	}
-	return e
+	return all
 }
 
 // chosen follows kube-proxy (CategorizeEndpoints): ready endpoints, and where
