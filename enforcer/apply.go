@@ -190,7 +190,7 @@ func revision(s grants.Settings, terms map[string]policy.Terms) uint64 {
 // and makes the node unready, and it is never given up (D10).
 func (n *node) postpone(table string, err error) {
 	n.meters.updateFailures.WithLabelValues(table).Inc()
-	n.failed(err)
+	n.failed(n.pending.draft, n.absent, err)
 	pause := backoff(n.attempts)
 	if old := n.trouble.Swap(&err); old == nil || (*old).Error() != err.Error() {
 		n.log.Error("cannot put the policy into the kernel, will try again; the previous one stays in force", "error", err, "pause", pause)

@@ -36,9 +36,10 @@ type node struct {
 	clock     func() time.Duration
 	subscribe func([]dns.Watch)
 	// inForce is told of each draft that has come into force, with the pods that
-	// are not policed, and failed of what the kernel refused.
+	// are not policed, and failed of each that the kernel refused, with those of
+	// the one in force and why.
 	inForce  func(*draft, map[policy.EndpointID]unpoliced)
-	failed   func(error)
+	failed   func(*draft, map[policy.EndpointID]unpoliced, error)
 	log      *slog.Logger
 	meters   *meters
 	refusals *tally[refusalShare, refusal]
@@ -100,7 +101,7 @@ func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) 
 		clock:     clock,
 		subscribe: func([]dns.Watch) {},
 		inForce:   func(*draft, map[policy.EndpointID]unpoliced) {},
-		failed:    func(error) {},
+		failed:    func(*draft, map[policy.EndpointID]unpoliced, error) {},
 		posture:   policy.Deny,
 		log:       log,
 		meters:    m,

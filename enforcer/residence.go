@@ -12,7 +12,6 @@ import (
 
 	"github.com/nameward/nameward/enforcer/chain"
 	"github.com/nameward/nameward/enforcer/datapath"
-	"github.com/nameward/nameward/enforcer/kube"
 	"github.com/nameward/nameward/enforcer/pods"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/report"
@@ -29,15 +28,7 @@ type residence struct {
 	reporter *report.Reporter
 	begun    chan struct{} // closed when the first policy is in force
 	first    sync.Once
-	policies reported
-}
-
-// reported are the policies as the reporter knows them, made anew where they have
-// changed. Only the node, in its turn, uses it.
-type reported struct {
-	objects  []*kube.Object
-	compiled []policy.Problem
-	policies []report.Policy
+	standing standing
 }
 
 func (c config) reside(n *node, comp *compiler, kernel *datapath.Datapath, r prometheus.Registerer) (*residence, error) {
@@ -58,13 +49,14 @@ func (c config) reside(n *node, comp *compiler, kernel *datapath.Datapath, r pro
 		door:     &door{finder: finder, attached: n.attached, missing: func() []string { return missing(n, nil) }},
 		reporter: reporter,
 		begun:    make(chan struct{}),
+		standing: standing{tell: reporter.Set},
 	}
 	if c.resident.socket != "" {
 		if here.doors, err = chain.Listen(c.resident.socket); err != nil {
 			return nil, usageError{err}
 		}
 	}
-	n.inForce, n.failed = here.inForce, reporter.KernelFailed
+	n.inForce, n.failed = here.inForce, here.failed
 	n.posture = postureUnder(c.settings())
 	r.MustRegister(newReportCollector(reporter.Stats))
 	return here, nil
@@ -101,65 +93,14 @@ func (r *residence) spawn(ctx context.Context, group *errgroup.Group) {
 // inForce tells what is enforced now. It is called in the node's turn.
 func (r *residence) inForce(d *draft, absent map[policy.EndpointID]unpoliced) {
 	r.first.Do(func() { close(r.begun) })
-	snapshot, ok := d.view.(*kube.Snapshot)
-	if !ok {
-		return
-	}
-	state := report.State{Policies: r.policies.of(snapshot, d.compiled.Problems), Applied: applied(snapshot.Revisions()), Nodes: len(snapshot.Nodes)}
-	for _, u := range absent {
-		state.Unpoliced = append(state.Unpoliced, report.Unpoliced{Pod: u.pod, Why: u.reason})
-	}
-	r.reporter.Set(state)
+	r.standing.inForce(d, absent)
 }
 
-// of gives the same slice while nothing has changed.
-func (r *reported) of(s *kube.Snapshot, compiled []policy.Problem) []report.Policy {
-	if same(r.objects, s.Objects) && same(r.compiled, compiled) && r.policies != nil {
-		return r.policies
-	}
-	found := make(map[policy.PolicyRef][]policy.Problem)
-	for _, p := range compiled {
-		found[p.Policy] = append(found[p.Policy], p)
-	}
-	r.objects, r.compiled, r.policies = s.Objects, compiled, make([]report.Policy, 0, len(s.Objects))
-	for _, o := range s.Objects {
-		r.policies = append(r.policies, report.Policy{
-			Ref: o.Ref, UID: types.UID(o.UID), Generation: o.Generation, ResourceVersion: o.ResourceVersion,
-			Problems: united(o.Problems, found[o.Ref]),
-		})
-	}
-	return r.policies
-}
-
-// same says whether two slices are one.
-func same[T any](a, b []T) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
-}
-
-// united leaves out what the compiler found again, with a path of its own.
-func united(read, compiled []policy.Problem) []policy.Problem {
-	all := read[:len(read):len(read)]
-	for _, p := range compiled {
-		known := false
-		for _, q := range read {
-			known = known || p.Reason == q.Reason
-		}
-		if !known {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
-// applied are the revisions of the kinds of policies.
-func applied(revisions map[string]string) map[report.Kind]string {
-	all := make(map[report.Kind]string, len(report.Kinds))
-	for _, k := range report.Kinds {
-		if r, ok := revisions[k.String()]; ok {
-			all[k] = r
-		}
-	}
-	return all
+// failed tells what the kernel did not take, and why. It is called in the node's
+// turn.
+func (r *residence) failed(d *draft, absent map[policy.EndpointID]unpoliced, err error) {
+	r.reporter.KernelFailed(err)
+	r.standing.refused(d, absent)
 }
 
 // tellSettings has the elected enforcer tell of faults in the settings.

@@ -132,13 +132,14 @@ type speaker struct {
 	away   streak
 }
 
-// run writes until ctx ends. Before the first State there is nothing to say, and
-// the Lease of the process before stays: the kernel still has what that reported.
+// run writes until ctx ends. Before something was applied there is nothing to say,
+// and the Lease of the process before stays: the kernel still has what that
+// reported.
 func (s *speaker) run(ctx context.Context) {
 	s.pods = lingering{}
 	for {
 		wait := time.Hour
-		if l := s.book.newest(); l != nil {
+		if l := s.book.newest(); l != nil && l.state.Applied != nil {
 			wait = s.turn(ctx, l)
 		}
 		timer := time.NewTimer(wait)

@@ -9,13 +9,16 @@ import (
 // State is what an enforcer knows when it tells. It and all below it are
 // immutable once passed to Set.
 type State struct {
-	// Policies are all of the cluster, as this enforcer has compiled them last.
+	// Policies are all of the cluster, as this enforcer has compiled them last,
+	// whether or not the kernel has them.
 	// Passing the same slice again costs nothing.
 	Policies []Policy
 	// Applied is, for each kind, the resourceVersion up to which everything of
 	// that kind is in force in the kernel: that of the informer, or of the
 	// newest object, at the time of the view that the kernel has. A kind that
-	// is absent has nothing in force.
+	// is absent has nothing in force. It is nil as long as this process has put
+	// nothing into the kernel: what is in force there is its predecessor's, whose
+	// Lease goes on to say so until it is overdue.
 	Applied map[Kind]string
 	// Unpoliced are the pods of this node that should be policed and are not.
 	// They are told of only when they stay so for a while.
