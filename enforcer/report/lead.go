@@ -10,7 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// office is what the elected enforcer does, for one term. It is one goroutine's.
+// office is what the elected enforcer does, for one term. It is one goroutine's;
+// its crew only carries requests.
 type office struct {
 	api          *api
 	namespace    string
@@ -26,7 +27,9 @@ type office struct {
 	audience *audience
 	queue    *queue
 	tempo    tempo
-	budget   bucket
+	crew     *crew
+	// writes and reads are what requests may be sent.
+	writes, reads bucket
 	// told is the ledger whose problems were told, and when.
 	told   *ledger
 	toldAt time.Time
@@ -36,18 +39,19 @@ type office struct {
 // run acts until ctx ends.
 func (o *office) run(ctx context.Context) {
 	o.audience, o.queue, o.tempo = newAudience(o.clock, o.log), newQueue(), tempoOf(1)
+	o.crew = newCrew()
 	watching := make(chan struct{})
 	go func() {
 		defer close(watching)
 		o.audience.watch(ctx, o.api.metadata, o.namespace, o.nodeSelector)
 	}()
 	defer func() { <-watching }()
+	defer o.crew.dismiss()
 	known := o.prime(ctx)
 	for ctx.Err() == nil {
 		next := o.clock().Add(o.tempo.gather)
 		o.conclude(known)
-		wake := o.work(ctx, next)
-		o.wait(ctx, wake, next)
+		o.work(ctx, next)
 	}
 }
 
@@ -106,57 +110,104 @@ func (o *office) tell(l *ledger, now time.Time) {
 	o.told = l
 }
 
-// work writes what is due, until the time given if somebody has news by then. It
-// returns when there will be more to do, or the zero time.
-func (o *office) work(ctx context.Context, until time.Time) time.Time {
+// work has the crew write what is due, and returns when it is time for another
+// conclusion: with news, but not before earliest, or after a while.
+func (o *office) work(ctx context.Context, earliest time.Time) {
+	latest := earliest.Add(10 * time.Second) // silence makes no noise: somebody has to look
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for ctx.Err() == nil {
 		now := o.clock()
-		if now.After(until) && (len(o.changed) > 0 || len(o.audience.changed) > 0) {
-			return now
+		until := latest
+		if wake := o.send(ctx, now); !wake.IsZero() && wake.Before(until) {
+			until = wake
 		}
+		var news, heard <-chan struct{} // nil until earliest
+		if now.Before(earliest) {
+			if earliest.Before(until) {
+				until = earliest
+			}
+		} else {
+			news, heard = o.changed, o.audience.changed
+		}
+		timer.Reset(until.Sub(now))
+		select {
+		case <-ctx.Done():
+		case <-news:
+			return
+		case <-heard:
+			return
+		case land := <-o.crew.landed:
+			o.crew.land(land)
+		case <-timer.C:
+			if !o.clock().Before(latest) {
+				return
+			}
+		}
+	}
+}
+
+// send gives the crew what is due, and says when there will be more, or the zero
+// time where nothing is waited for but the crew.
+func (o *office) send(ctx context.Context, now time.Time) time.Time {
+	for o.crew.free() {
 		it, wake := o.queue.next(now, o.tempo)
 		if it == nil {
 			return wake
 		}
-		if it.lack == lackUnknown {
-			o.review(ctx, it)
-			continue
+		// Nobody watches what is read; but nobody needs more of it than that
+		// each write be preceded by a read, and a conflict's second one.
+		budget, rate, job := &o.reads, 2*o.tempo.rate, o.review
+		if it.lack != lackUnknown {
+			budget, rate, job = &o.writes, o.tempo.rate, o.write
 		}
-		if ok, wait := o.budget.take(now, o.tempo.rate, 2*o.tempo.rate); !ok {
+		if ok, wait := budget.take(now, rate, 2*rate); !ok {
 			return now.Add(wait)
 		}
-		o.write(ctx, it)
+		it.busy = true
+		o.crew.send(job(ctx, it))
 	}
 	return time.Time{}
 }
 
 // review reads an object's status.
-func (o *office) review(ctx context.Context, it *item) {
-	r, err := o.api.policy(ctx, it.policy.Ref)
-	if err != nil {
-		o.failed(ctx, it, "read the conditions of "+it.policy.Ref.String(), err)
-		return
+func (o *office) review(ctx context.Context, it *item) job {
+	ref, uid := it.policy.Ref, it.policy.UID
+	return func() func() {
+		r, err := o.api.policy(ctx, ref)
+		return func() {
+			it.busy = false
+			switch {
+			case err != nil:
+				o.failed(ctx, it, "read the conditions of "+ref.String(), err)
+			case r.Metadata.UID != uid: // another one of that name; a State will tell
+				it.failed(o.clock(), time.Second)
+			default:
+				o.away.over(o.log, "can read and write conditions again")
+				it.saw(parseVersion(r.Metadata.ResourceVersion), r.Status.Conditions)
+			}
+		}
 	}
-	if r.Metadata.UID != it.policy.UID { // another one of that name; a State will tell
-		it.failed(o.clock(), time.Second)
-		return
-	}
-	o.away.over(o.log, "can read and write conditions again")
-	it.saw(parseVersion(r.Metadata.ResourceVersion), r.Status.Conditions)
 }
 
-func (o *office) write(ctx context.Context, it *item) {
-	now := o.clock()
-	r, err := o.api.setConditions(ctx, it.policy, it.version, it.merge(it.have, now))
-	switch {
-	case errors.IsConflict(err):
-		it.conflicted(now)
-	case err != nil:
-		o.failed(ctx, it, "write the conditions of "+it.policy.Ref.String(), err)
-	default:
-		o.away.over(o.log, "can read and write conditions again")
-		o.written.Add(1)
-		it.wrote(parseVersion(r.Metadata.ResourceVersion), r.Status.Conditions, now)
+func (o *office) write(ctx context.Context, it *item) job {
+	p, at, conditions := it.policy, it.version, it.merge(it.have, o.clock())
+	return func() func() {
+		r, err := o.api.setConditions(ctx, p, at, conditions)
+		return func() {
+			it.busy = false
+			now := o.clock()
+			switch {
+			case errors.IsConflict(err):
+				it.conflicted(now)
+			case err != nil:
+				o.failed(ctx, it, "write the conditions of "+p.Ref.String(), err)
+			default:
+				o.away.over(o.log, "can read and write conditions again")
+				o.written.Add(1)
+				it.wrote(parseVersion(r.Metadata.ResourceVersion), r.Status.Conditions, now)
+			}
+		}
 	}
 }
 
@@ -165,25 +216,5 @@ func (o *office) failed(ctx context.Context, it *item, what string, err error) {
 	it.failed(o.clock(), time.Second)
 	if !errors.IsNotFound(err) && ctx.Err() == nil {
 		o.away.tell(o.log, "cannot "+what, err)
-	}
-}
-
-// wait returns at wake (zero: a while), or with news, but not before earliest.
-func (o *office) wait(ctx context.Context, wake, earliest time.Time) {
-	sleep(ctx, earliest.Sub(o.clock()))
-	d := 10 * time.Second // silence makes no noise: somebody has to look
-	if !wake.IsZero() {
-		d = min(d, wake.Sub(o.clock()))
-	}
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-o.changed:
-	case <-o.audience.changed:
-	case <-timer.C:
 	}
 }

@@ -132,17 +132,11 @@ type speaker struct {
 	away   streak
 }
 
-// run writes until ctx ends. Before something was applied there is nothing to say,
-// and the Lease of the process before stays: the kernel still has what that
-// reported.
+// run writes until ctx ends.
 func (s *speaker) run(ctx context.Context) {
 	s.pods = lingering{}
 	for {
-		wait := time.Hour
-		if l := s.book.newest(); l != nil && l.state.Applied != nil {
-			wait = s.turn(ctx, l)
-		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(s.look(ctx))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -152,6 +146,16 @@ func (s *speaker) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// look does what the newest State asks for, and says how long to wait. Before
+// something was applied there is nothing to say, and the Lease of the process
+// before stays: the kernel still has what that reported.
+func (s *speaker) look(ctx context.Context) time.Duration {
+	if l := s.book.newest(); l != nil && l.state.Applied != nil {
+		return s.turn(ctx, l)
+	}
+	return time.Hour
 }
 
 // turn does what is due and says how long to wait for the next.

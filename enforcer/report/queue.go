@@ -43,7 +43,9 @@ type item struct {
 	have    []meta.Condition
 	version version // of the object that has them
 	// looked says that have was read or written here.
-	looked  bool
+	looked bool
+	// busy says that a request about it is on its way.
+	busy    bool
 	lack    lack
 	changed time.Time // when wanted did
 	written time.Time
@@ -75,16 +77,20 @@ func (q *queue) want(all []wanted, now time.Time) {
 			it.changed = now
 		}
 		it.wanted = *w
-		// Somebody has written since, perhaps the status.
-		if v := parseVersion(w.policy.ResourceVersion); it.looked && v != it.version && v.covers(it.version) {
-			it.looked = false
-		}
+		it.reconsider()
 		it.judge()
 	}
 	for uid := range q.items {
 		if _, ok := seen[uid]; !ok {
 			delete(q.items, uid)
 		}
+	}
+}
+
+// reconsider forgets what somebody has written over since, perhaps the status.
+func (it *item) reconsider() {
+	if v := parseVersion(it.policy.ResourceVersion); it.looked && v != it.version && v.covers(it.version) {
+		it.looked = false
 	}
 }
 
@@ -125,7 +131,7 @@ func (q *queue) next(now time.Time, t tempo) (*item, time.Time) {
 	for _, it := range q.items {
 		at, ever := it.due(t)
 		switch {
-		case !ever:
+		case !ever, it.busy:
 		case at.After(now):
 			if soonest.IsZero() || at.Before(soonest) {
 				soonest = at
@@ -151,10 +157,13 @@ func (it *item) saw(v version, have []meta.Condition) {
 	it.judge()
 }
 
-// wrote notes what a write has left.
+// wrote notes what a write has left. A State may have told of a later one while
+// the write was on its way.
 func (it *item) wrote(v version, have []meta.Condition, now time.Time) {
 	it.written, it.failures, it.retry = now, 0, time.Time{}
 	it.saw(v, have)
+	it.reconsider()
+	it.judge()
 }
 
 // conflicted notes that somebody else has written in between. The object is
