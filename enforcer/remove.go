@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nameward/nameward/enforcer/removal"
+	"github.com/nameward/nameward/enforcer/report"
 )
 
 // removeCommand is for the pod that an uninstallation waits for.
@@ -48,7 +49,7 @@ func remove(cmd *cobra.Command, kubeconfig string, manifest []byte, timeout time
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 	defer cancel()
-	err = cluster.Remove(ctx, manifest)
+	err = cluster.Remove(ctx, manifest, report.Leases)
 	if errors.Is(err, removal.ErrUnfinished) {
 		return fmt.Errorf("%w within %v; look at the pods of the DaemonSet, and try again when their nodes are there", err, timeout)
 	}

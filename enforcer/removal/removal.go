@@ -1,9 +1,11 @@
 // Package removal takes the enforcers of a cluster off their nodes, so that an
 // uninstallation leaves nothing: it gives the DaemonSet pods that undo what
-// enforcers did, and waits until every node has had one.
+// enforcers did, waits until every node has had one, and deletes the Leases that
+// enforcers leave in their namespace.
 //
 // It knows one DaemonSet and how the API server rolls it out. It must not know
-// what there is to undo: that is in the pods' template.
+// what there is to undo on a node, which is in the pods' template, or what Leases
+// say.
 package removal
 
 import (
@@ -64,24 +66,49 @@ func New(kubeconfig string, log *slog.Logger) (*Cluster, error) {
 }
 
 // Remove gives the DaemonSet that the manifest (JSON) names the manifest's pods
-// and returns when all nodes have one that is available. A DaemonSet that is not
-// there leaves nothing to do. When ctx ends before, the error is ErrUnfinished
-// and says how far it got; what was begun goes on in the cluster.
-func (c *Cluster) Remove(ctx context.Context, manifest []byte) error {
+// and waits until all nodes have one that is available. A DaemonSet that is not
+// there leaves nothing to do. Then nobody writes Leases any more, and it deletes
+// those of its namespace that the label selector selects. When ctx ends before all
+// nodes are done, the error is ErrUnfinished and says how far it got; what was
+// begun goes on in the cluster.
+func (c *Cluster) Remove(ctx context.Context, manifest []byte, leases string) error {
 	name, patch, err := read(manifest)
 	if err != nil {
 		return err
 	}
+	if err := c.clear(ctx, name, patch); err != nil {
+		return err
+	}
+	if err := c.deleteLeases(ctx, name.Namespace, leases); err != nil {
+		return fmt.Errorf("every node is done, but the Leases of enforcers are still there (kubectl --namespace %s delete leases --selector '%s'): %w", name.Namespace, leases, err)
+	}
+	return nil
+}
+
+// clear has every node cleared.
+func (c *Cluster) clear(ctx context.Context, name meta.ObjectMeta, patch []byte) error {
 	path := "/apis/apps/v1/namespaces/" + url.PathEscape(name.Namespace) + "/daemonsets/" + url.PathEscape(name.Name)
 	asked, err := c.begin(ctx, path, patch)
 	if errors.Is(err, errAbsent) {
-		c.log.Info("nothing to remove: there is no DaemonSet", "namespace", name.Namespace, "name", name.Name)
+		c.log.Info("no node to clear: there is no DaemonSet", "namespace", name.Namespace, "name", name.Name)
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("give DaemonSet %s/%s the pods of its removal: %w", name.Namespace, name.Name, err)
 	}
 	return c.await(ctx, path, asked.Generation)
+}
+
+// deleteLeases is tried until the API server has answered, or ctx ends.
+func (c *Cluster) deleteLeases(ctx context.Context, namespace, selector string) error {
+	where := c.base.JoinPath("/apis/coordination.k8s.io/v1/namespaces/" + url.PathEscape(namespace) + "/leases")
+	where.RawQuery = url.Values{"labelSelector": {selector}}.Encode()
+	for {
+		_, err := c.ask(ctx, http.MethodDelete, where, nil)
+		if err == nil || final(err) || !c.pause(ctx, err) {
+			return err
+		}
+	}
 }
 
 // read splits the manifest into whose it is and what changes of it.
@@ -108,7 +135,7 @@ func read(manifest []byte) (meta.ObjectMeta, []byte, error) {
 // begin is tried until the API server has answered, or ctx ends.
 func (c *Cluster) begin(ctx context.Context, path string, patch []byte) (*apps.DaemonSet, error) {
 	for {
-		set, err := c.ask(ctx, http.MethodPatch, path, patch)
+		set, err := c.daemonSet(ctx, http.MethodPatch, path, patch)
 		if err == nil || final(err) || !c.pause(ctx, err) {
 			return set, err
 		}
@@ -119,7 +146,7 @@ func (c *Cluster) begin(ctx context.Context, path string, patch []byte) (*apps.D
 func (c *Cluster) await(ctx context.Context, path string, generation int64) error {
 	var last apps.DaemonSetStatus
 	for {
-		set, err := c.ask(ctx, http.MethodGet, path, nil)
+		set, err := c.daemonSet(ctx, http.MethodGet, path, nil)
 		switch {
 		case errors.Is(err, errAbsent):
 			return fmt.Errorf("%w: the DaemonSet was deleted meanwhile", ErrUnfinished)
@@ -172,8 +199,18 @@ func final(err error) bool { return errors.Is(err, errAbsent) || errors.As(err, 
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 4 << 20
 
-func (c *Cluster) ask(ctx context.Context, method, path string, body []byte) (*apps.DaemonSet, error) {
-	request, err := http.NewRequestWithContext(ctx, method, c.base.JoinPath(path).String(), bytes.NewReader(body))
+// daemonSet is what the API server makes of a request about one.
+func (c *Cluster) daemonSet(ctx context.Context, method, path string, body []byte) (*apps.DaemonSet, error) {
+	content, err := c.ask(ctx, method, c.base.JoinPath(path), body)
+	if err != nil {
+		return nil, err
+	}
+	set := &apps.DaemonSet{}
+	return set, json.Unmarshal(content, set)
+}
+
+func (c *Cluster) ask(ctx context.Context, method string, where *url.URL, body []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, where.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, refusal{err}
 	}
@@ -193,8 +230,7 @@ func (c *Cluster) ask(ctx context.Context, method, path string, body []byte) (*a
 	if response.StatusCode != http.StatusOK {
 		return nil, failure(response, content)
 	}
-	set := &apps.DaemonSet{}
-	return set, json.Unmarshal(content, set)
+	return content, nil
 }
 
 // failure is what the API server says of a request that it did not do. Its own

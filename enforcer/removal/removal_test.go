@@ -40,23 +40,40 @@ func rollout(generation, observed int64, desired, updated, available int32) answ
 
 func refused(code int, message string) answer { return answer{code: code, message: message} }
 
-// server answers one after another, the last for ever, and keeps the patch.
+// leases is a selector, as the caller may choose it.
+const leases = "part in (a,b)"
+
+// server answers one after another, the last for ever, and keeps the patch. What
+// is asked of Leases has answers of its own, which is that all are deleted where
+// there are none.
 type server struct {
 	answers []answer
+	deletes []answer
 	patch   []byte
 	typed   string
 	asked   []string
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.asked = append(s.asked, r.Method+" "+r.URL.Path)
+	asked := r.Method + " " + r.URL.Path
+	if r.URL.RawQuery != "" {
+		asked += "?" + r.URL.Query().Encode()
+	}
+	s.asked = append(s.asked, asked)
 	if r.Method == http.MethodPatch {
 		s.patch, _ = io.ReadAll(r.Body)
 		s.typed = r.Header.Get("Content-Type")
 	}
-	a := s.answers[0]
-	if len(s.answers) > 1 {
-		s.answers = s.answers[1:]
+	answers := &s.answers
+	if strings.HasSuffix(r.URL.Path, "/leases") {
+		answers = &s.deletes
+	}
+	a := answer{code: http.StatusOK}
+	if len(*answers) > 0 {
+		a = (*answers)[0]
+	}
+	if len(*answers) > 1 {
+		*answers = (*answers)[1:]
 	}
 	w.WriteHeader(a.code)
 	if a.code == http.StatusOK {
@@ -114,7 +131,7 @@ func TestRemoveWaitsForEveryNode(t *testing.T) {
 			c := s.start(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
-			err := c.Remove(ctx, []byte(manifest))
+			err := c.Remove(ctx, []byte(manifest), leases)
 			got := ""
 			if err != nil {
 				got = err.Error()
@@ -132,7 +149,7 @@ func TestRemoveWaitsForEveryNode(t *testing.T) {
 // The selector cannot be changed, and the rest of the object is not ours to say.
 func TestPatchIsTemplateAndStrategy(t *testing.T) {
 	s := &server{answers: []answer{rollout(1, 1, 0, 0, 0)}}
-	if err := s.start(t).Remove(t.Context(), []byte(manifest)); err != nil {
+	if err := s.start(t).Remove(t.Context(), []byte(manifest), leases); err != nil {
 		t.Fatal(err)
 	}
 	want := `{"spec":{"template":{"spec":{"containers":[{"name":"enforcer","args":[]}]}},"updateStrategy":{"rollingUpdate":{"maxUnavailable":"100%"}}}}`
@@ -153,9 +170,55 @@ func TestManifestIsADaemonSet(t *testing.T) {
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			s := &server{answers: []answer{rollout(1, 1, 0, 0, 0)}}
-			err := s.start(t).Remove(t.Context(), []byte(row.manifest))
+			err := s.start(t).Remove(t.Context(), []byte(row.manifest), leases)
 			if err == nil || !strings.Contains(err.Error(), "want a DaemonSet") || len(s.asked) > 0 {
 				t.Errorf("got %v and requests %q, want an error that says what is wanted, and no request", err, s.asked)
+			}
+		})
+	}
+}
+
+// What enforcers leave in their namespace goes when nobody writes it any more, and
+// not before.
+func TestRemoveDeletesLeases(t *testing.T) {
+	const deletion = "DELETE /apis/coordination.k8s.io/v1/namespaces/n/leases?labelSelector=part+in+%28a%2Cb%29"
+	for _, row := range []struct {
+		sentence string
+		answers  []answer
+		deletes  []answer
+		asked    int    // how often for the deletion
+		want     string // what the error says; empty for none
+	}{
+		{"after every node is done", []answer{rollout(2, 2, 2, 1, 1), rollout(2, 2, 2, 2, 2)}, nil, 1, ""},
+		{"where there is no DaemonSet any more", []answer{refused(404, "gone")}, nil, 1, ""},
+		{"an API server in trouble is asked again", []answer{rollout(2, 2, 0, 0, 0)}, []answer{refused(503, "starting"), refused(429, "later"), {code: http.StatusOK}}, 3, ""},
+		{"a right that is lacking is told, with what is left to do", []answer{rollout(2, 2, 0, 0, 0)}, []answer{refused(403, "leases is forbidden")}, 1,
+			"every node is done, but the Leases of enforcers are still there (kubectl --namespace n delete leases --selector 'part in (a,b)'): leases is forbidden"},
+		{"not while a node still has its enforcer", []answer{rollout(2, 2, 2, 1, 1)}, nil, 0, "not every node is done: 1 of 2"},
+		{"not where the removal is refused", []answer{refused(403, "no")}, nil, 0, "give DaemonSet n/e the pods of its removal: no"},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			s := &server{answers: row.answers, deletes: row.deletes}
+			c := s.start(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			got := ""
+			if err := c.Remove(ctx, []byte(manifest), leases); err != nil {
+				got = err.Error()
+			}
+			if got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+			asked := 0
+			for i, a := range s.asked {
+				if a == deletion {
+					asked++
+				} else if asked > 0 {
+					t.Errorf("got %s after the deletion began, want nothing more", s.asked[i])
+				}
+			}
+			if asked != row.asked {
+				t.Errorf("got %d deletions among %q, want %d", asked, s.asked, row.asked)
 			}
 		})
 	}

@@ -73,7 +73,7 @@ func holderOf(l *coordination.Lease) string {
 func claim(namespace, me string, last *coordination.Lease, now time.Time) *coordination.Lease {
 	l := &coordination.Lease{
 		TypeMeta:   meta.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"},
-		ObjectMeta: meta.ObjectMeta{Namespace: namespace, Name: electionName},
+		ObjectMeta: meta.ObjectMeta{Namespace: namespace, Name: electionName, Labels: map[string]string{partLabel: partElection}},
 	}
 	at := meta.NewMicroTime(now)
 	seconds, transitions := int32(term/time.Second), int32(0)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	coordination "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"pgregory.net/rapid"
 )
 
@@ -107,5 +108,21 @@ func TestThousandsOfCandidatesLookSeldom(t *testing.T) {
 		if got := pollEvery(nodes); got != want {
 			t.Errorf("%d nodes: got %v, want %v", nodes, got, want)
 		}
+	}
+}
+
+// What an uninstallation deletes is every Lease that is made here.
+func TestLeasesAreSelected(t *testing.T) {
+	selector, err := labels.Parse(Leases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []*coordination.Lease{claim("ns", "me", nil, noon), nodeLease("ns", "n1", "uid", nodeReport{}, noon)} {
+		if !selector.Matches(labels.Set(l.Labels)) {
+			t.Errorf("Lease %s with %v: want %q to select it", l.Name, l.Labels, Leases)
+		}
+	}
+	if selector.Matches(labels.Set{}) || selector.Matches(labels.Set{partLabel: "other"}) {
+		t.Errorf("%q selects Leases of others", Leases)
 	}
 }

@@ -16,14 +16,21 @@ const (
 	// nodeKey is the annotation that names the node: a long name is only
 	// hashed in the Lease's own.
 	nodeKey = "nameward.io/node"
-	// partLabel marks the Leases of nodes among those of the namespace.
-	partLabel = "nameward.io/part"
-	partNode  = "node-report"
+	// partLabel marks our Leases among those of the namespace, partNode those of
+	// nodes and partElection the one that says who is elected.
+	partLabel    = "nameward.io/part"
+	partNode     = "node-report"
+	partElection = "election"
 	// leasePrefix is followed by the node's name.
 	leasePrefix = "nameward-node-"
 	// longestName is that of an object (RFC 1123 subdomain, as Leases want).
 	longestName = 253
 )
+
+// Leases selects, by their labels, all Leases that Reporters have made in the
+// enforcers' namespace. Those of nodes belong to Node objects, and outlive the
+// enforcers.
+const Leases = partLabel + " in (" + partNode + "," + partElection + ")"
 
 // leaseName is the name of a node's Lease. Nodes may have names as long as
 // Leases, so that a prefix does not always fit.
