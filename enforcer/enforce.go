@@ -14,6 +14,7 @@ import (
 
 	"github.com/nameward/nameward/enforcer/datapath"
 	"github.com/nameward/nameward/enforcer/dns"
+	"github.com/nameward/nameward/enforcer/kube"
 	"github.com/nameward/nameward/enforcer/manifests"
 	"github.com/nameward/nameward/enforcer/settings"
 )
@@ -65,9 +66,9 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 	n := newNode(kernel, datapath.Now, c.log, newMeters(registry, b))
 	comp := newCompiler(c.node, c.settings(), n, c.log)
 	var here *residence // nil for a folder
-	from, err := c.source(func(faults []settings.Fault) {
+	from, err := c.source(func(news kube.Invalid) {
 		if here != nil {
-			here.tellSettings(c.namespace, faults)
+			here.tellSettings(c.namespace, news)
 		}
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nameward/nameward/enforcer/chain"
 	"github.com/nameward/nameward/enforcer/datapath"
+	"github.com/nameward/nameward/enforcer/kube"
 	"github.com/nameward/nameward/enforcer/pods"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/report"
@@ -104,11 +105,11 @@ func (r *residence) failed(d *draft, absent map[policy.EndpointID]unpoliced, err
 }
 
 // tellSettings has the elected enforcer tell of faults in the settings.
-func (r *residence) tellSettings(namespace string, faults []settings.Fault) {
+func (r *residence) tellSettings(namespace string, news kube.Invalid) {
 	var words []string
-	for _, f := range faults {
+	for _, f := range news.Faults {
 		words = append(words, f.String())
 	}
-	r.reporter.SetSettings(report.Settings{Namespace: namespace, Name: settings.Name, Faults: words})
-	r.where.meters.settingsFaults.Set(float64(len(faults)))
+	r.reporter.SetSettings(report.Settings{Namespace: namespace, Name: settings.Name, UID: types.UID(news.UID), Faults: words})
+	r.where.meters.settingsFaults.Set(float64(len(words)))
 }

@@ -22,13 +22,13 @@ type source struct {
 
 // source tells invalid what is wrong with the settings of a cluster, and with
 // nothing that they are good again.
-func (c config) source(invalid func([]settings.Fault)) (source, error) {
+func (c config) source(invalid func(kube.Invalid)) (source, error) {
 	if c.cluster == nil {
 		return c.folder(), nil
 	}
 	s, err := kube.New(kube.Config{
 		REST: c.cluster, Node: c.node, Namespace: c.namespace, Log: c.log,
-		Invalid: func(faults []settings.Fault) { c.tellSettings(faults); invalid(faults) },
+		Invalid: func(news kube.Invalid) { c.tellSettings(news.Faults); invalid(news) },
 	})
 	if err != nil {
 		return source{}, err

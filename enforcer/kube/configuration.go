@@ -16,6 +16,7 @@ import (
 type configMap struct {
 	stripped
 	name      key
+	uid       string
 	overrides settings.Overrides
 	faults    []settings.Fault
 }
@@ -23,13 +24,21 @@ type configMap struct {
 func (c *configMap) key() key                     { return c.name }
 func (c *configMap) GetObjectMeta() metav1.Object { return c.name.meta() }
 
+// Invalid says what is wrong with the ConfigMap of settings.
+type Invalid struct {
+	// UID is the ConfigMap's, "" where it is gone.
+	UID string
+	// Faults are none where all is well again.
+	Faults []settings.Fault
+}
+
 // configuration is the settings that hold: of a ConfigMap that is invalid none
 // are taken, and the last good ones stay.
 type configuration struct {
 	last *configMap
 	good settings.Overrides
-	// news are faults that nobody has been told of; none are good news.
-	news  []settings.Fault
+	// news is what nobody has been told of, where fresh says so.
+	news  Invalid
 	fresh bool
 }
 
@@ -46,7 +55,7 @@ func (c *configuration) strip(o runtime.Object) (item, error) {
 	if !ok {
 		return nil, fmt.Errorf("want a ConfigMap, got %T", o)
 	}
-	read := &configMap{name: key{from.Namespace, from.Name}}
+	read := &configMap{name: key{from.Namespace, from.Name}, uid: string(from.UID)}
 	read.overrides, read.faults = settings.Parse(from.Data, from.BinaryData)
 	return read, nil
 }
@@ -59,12 +68,12 @@ func (c *configuration) put(it item) bool {
 	}
 	c.last = fresh
 	if len(fresh.faults) > 0 {
-		c.news, c.fresh = fresh.faults, true
+		c.news, c.fresh = Invalid{fresh.uid, fresh.faults}, true
 		return true
 	}
 	c.good = fresh.overrides
 	if before != nil && len(before.faults) > 0 {
-		c.news, c.fresh = nil, true
+		c.news, c.fresh = Invalid{UID: fresh.uid}, true
 	}
 	return true
 }
@@ -75,6 +84,6 @@ func (c *configuration) drop(key) bool {
 		return false
 	}
 	c.fresh = len(c.last.faults) > 0
-	c.last, c.good, c.news = nil, settings.Overrides{}, nil
+	c.last, c.good, c.news = nil, settings.Overrides{}, Invalid{}
 	return true
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/nameward/nameward/enforcer/cluster"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
-	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // shelf keeps the objects of one kind.
@@ -163,11 +162,11 @@ func (m *model) rule(out, before *Snapshot, respaced bool) {
 	out.Trial = cluster.NewTrial(audited, modes, m.namespaces.list)
 }
 
-// news gives faults of the settings that nobody has been told of.
-func (m *model) news() (faults []settings.Fault, fresh bool) {
+// news gives what nobody has been told of the settings.
+func (m *model) news() (of Invalid, fresh bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	faults, fresh = m.configuration.news, m.configuration.fresh
+	of, fresh = m.configuration.news, m.configuration.fresh
 	m.configuration.fresh = false
-	return faults, fresh
+	return of, fresh
 }

@@ -19,7 +19,6 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/nameward/nameward/enforcer/policy"
-	"github.com/nameward/nameward/enforcer/settings"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -266,7 +265,7 @@ type follower struct {
 	t       *testing.T
 	source  *Source
 	heard   chan *Snapshot
-	invalid chan []settings.Fault
+	invalid chan Invalid
 	stop    func()
 }
 
@@ -274,11 +273,11 @@ func follow(t *testing.T, config *rest.Config) *follower { return followIn(t, co
 
 func followIn(t *testing.T, config *rest.Config, namespace string) *follower {
 	t.Helper()
-	f := &follower{t: t, heard: make(chan *Snapshot, 1000), invalid: make(chan []settings.Fault, 100)}
+	f := &follower{t: t, heard: make(chan *Snapshot, 1000), invalid: make(chan Invalid, 100)}
 	var err error
 	f.source, err = New(Config{
 		REST: config, Node: "n1", Namespace: namespace, Log: slog.New(slog.DiscardHandler),
-		Invalid: func(faults []settings.Fault) { f.invalid <- faults },
+		Invalid: func(news Invalid) { f.invalid <- news },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -320,14 +319,14 @@ func (f *follower) until(what string, is func(*Snapshot) bool) *Snapshot {
 }
 
 // told waits for what is said of the settings.
-func (f *follower) told() []settings.Fault {
+func (f *follower) told() Invalid {
 	f.t.Helper()
 	select {
-	case faults := <-f.invalid:
-		return faults
+	case news := <-f.invalid:
+		return news
 	case <-time.After(patience):
 		f.t.Fatal("nothing was told of the settings")
-		return nil
+		return Invalid{}
 	}
 }
 

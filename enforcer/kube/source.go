@@ -12,8 +12,6 @@ import (
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
-
-	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // Config is what a Source is made of.
@@ -31,7 +29,7 @@ type Config struct {
 	// Invalid, if set, is told once of a ConfigMap whose settings cannot be
 	// used, and with no faults when they can again, or it is gone. It is called
 	// from the goroutine of Run.
-	Invalid func([]settings.Fault)
+	Invalid func(Invalid)
 }
 
 // Source follows an API server. It is made by New and used by Run; its other
@@ -100,8 +98,8 @@ func (s *Source) Run(ctx context.Context, use func(*Snapshot)) error {
 			return nil
 		case <-s.model.changed:
 		}
-		if faults, fresh := s.model.news(); fresh && s.config.Invalid != nil {
-			s.config.Invalid(faults)
+		if news, fresh := s.model.news(); fresh && s.config.Invalid != nil {
+			s.config.Invalid(news)
 		}
 		if !s.health.ready() {
 			continue

@@ -233,13 +233,14 @@ func TestSettings(t *testing.T) {
 	allows := func(s *Snapshot) bool { return s.Settings("n1", settings.Settings{}).Default == policy.Allow }
 	f.until("the setting holds", allows)
 	s.put(configMap(`{"default":"Deny","grace":"long"}`))
-	if faults := f.told(); len(faults) != 1 || faults[0].Field != "data.grace" {
-		t.Errorf("got %v, want one about grace", faults)
+	// S4: an Event is found by the UID of what it regards.
+	if news := f.told(); len(news.Faults) != 1 || news.Faults[0].Field != "data.grace" || news.UID != "uid-nameward/nameward" {
+		t.Errorf("got %v, want one about grace, and whose it is", news)
 	}
 	f.until("the last good setting holds", allows)
 	s.put(configMap(`{"default":"Deny"}`))
-	if faults := f.told(); len(faults) != 0 {
-		t.Errorf("got %v, want none", faults)
+	if news := f.told(); len(news.Faults) != 0 {
+		t.Errorf("got %v, want none", news)
 	}
 	f.until("the new setting holds", func(s *Snapshot) bool { return !allows(s) })
 	if len(f.invalid) > 0 {
