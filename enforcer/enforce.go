@@ -28,6 +28,8 @@ func enforce(ctx context.Context, c config) error {
 		if _, err := manifests.Load(c.manifests); err != nil {
 			return usageError{fmt.Errorf("--manifests: %w", err)}
 		}
+	} else {
+		kube.LogTo(c.log)
 	}
 	listener, err := c.listen()
 	if err != nil {

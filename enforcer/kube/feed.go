@@ -6,13 +6,11 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
 )
 
 // feed follows one kind: it fills a shelf, and goes on until its context ends.
@@ -40,7 +38,7 @@ func newFeed(c *client, s shelf, m *model, h *health, log *slog.Logger) *feed {
 // run ends with ctx. A reflector returns when it has to begin with a list
 // again, or cannot.
 func (f *feed) run(ctx context.Context) {
-	ctx = klog.NewContext(ctx, logr.FromSlogHandler(f.log.Handler()))
+	ctx = logged(ctx, f.log)
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		began := f.health.clock()
 		err := f.reflector.ListAndWatchWithContext(ctx)
