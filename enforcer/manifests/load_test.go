@@ -118,12 +118,12 @@ func TestLoadCluster(t *testing.T) {
 	check(t, "P10, P16, P17, P20: pods", s.Pods, []*policy.Pod{
 		{
 			Ref: policy.PodRef{Namespace: "app", Name: "a", UID: "6f1c"}, Labels: labels.Set{"role": "backend"},
-			Node: "n1", Addresses: []netip.Addr{ip("10.0.0.1"), ip("fd01::1")},
+			Node: "n1", Addresses: []netip.Addr{ip("10.0.0.1"), ip("fd01::1")}, Interface: "veth-a",
 			Ports: []policy.NamedPort{{Name: "mesh", Protocol: 6, Number: 15001}, {Name: "web", Protocol: 6, Number: 80}, {Name: "dns", Protocol: 17, Number: 53}},
 		},
 		{
 			Ref:  policy.PodRef{Namespace: "batch", Name: "job", UID: "manifest:cluster.yaml:batch/job"},
-			Node: "n1", Addresses: []netip.Addr{ip("10.0.0.1")}, Finished: true,
+			Node: "n1", Addresses: []netip.Addr{ip("10.0.0.1")}, Finished: true, Interface: "veth-a",
 		},
 		{
 			Ref:  policy.PodRef{Namespace: "default", Name: "host", UID: "manifest:cluster.yaml:default/host"},

@@ -18,9 +18,7 @@ const interfaceAnnotation = convert.AnnotationPrefix + "interface"
 // podPlace is a pod and where it is written.
 type podPlace struct {
 	pod *policy.Pod
-	// at is the host-side interface that the pod's annotation names.
-	at string
-	o  *object
+	o   *object
 }
 
 func (r *reading) pod(file string, o *object) {
@@ -36,7 +34,8 @@ func (r *reading) pod(file string, o *object) {
 		r.fault(o.fault("metadata.annotations."+interfaceAnnotation, "%s", reason))
 	}
 	r.faultsOf(o, faults)
-	r.pods = append(r.pods, podPlace{&pod, at, o})
+	pod.Interface = at
+	r.pods = append(r.pods, podPlace{&pod, o})
 }
 
 // podUID makes up the UID of a pod that has none. It is stable, so that the
@@ -83,7 +82,7 @@ func (r *reading) checkPods() {
 		for _, addr := range p.pod.Addresses {
 			clash(r, addresses, addr, p, "status", "address "+addr.String())
 		}
-		if name := p.at; name != "" {
+		if name := p.pod.Interface; name != "" {
 			clash(r, interfaces, [2]string{p.pod.Node, name}, p, "metadata.annotations."+interfaceAnnotation, "interface "+name)
 			r.snapshot.Interfaces[p.pod.Ref.UID] = name
 		}

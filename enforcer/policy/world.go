@@ -57,6 +57,9 @@ type Pod struct {
 	HostNetwork bool
 	// Finished pods (Succeeded, Failed) are neither as well (P16).
 	Finished bool
+	// Interface is the pod's host-side interface where the source of the
+	// World knows it; the compiler ignores it.
+	Interface string
 }
 
 // NamedPort is a container port that has a name (P10).

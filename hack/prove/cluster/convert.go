@@ -56,6 +56,7 @@ func newPod(o *corev1.Pod, slot int) *Pod {
 		Node:        o.Spec.NodeName,
 		HostNetwork: o.Spec.HostNetwork,
 		Finished:    o.Status.Phase == corev1.PodSucceeded || o.Status.Phase == corev1.PodFailed,
+		Interface:   o.Annotations[interfaceAnnotation],
 	}
 	for _, ip := range o.Status.PodIPs {
 		m.Addresses = append(m.Addresses, netip.MustParseAddr(ip.IP))
