@@ -127,6 +127,8 @@ func (n *node) tell(absent []*datapath.InterfaceError, d *draft) {
 		u := unpoliced{a.Pod, a.Error()}
 		if why := d.why[ep]; why != "" {
 			u.reason = why
+		} else if d.looked && a.Interface == (datapath.Interface{}) {
+			continue
 		}
 		if n.absent[ep] != u {
 			n.log.Error("pod is not policed", "pod", a.Pod.Namespace+"/"+a.Pod.Name, "reason", u.reason)

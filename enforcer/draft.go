@@ -23,8 +23,10 @@ type draft struct {
 	interfaces map[policy.EndpointID]datapath.Interface
 	// pods are the addresses of this node's pods.
 	pods map[policy.EndpointID][]netip.Addr
-	// why is what was tried to find the interfaces that are missing.
+	// why is what was tried to find the interfaces that are missing; where
+	// somebody looks for them, one without it is still being looked for.
 	why      map[policy.EndpointID]string
+	looked   bool
 	settings grants.Settings
 	// posture is that of interfaces without a pod.
 	posture  policy.Verdict
@@ -53,6 +55,7 @@ func newDraft(node string, base settings.Settings, k knowledge, previous *draft)
 		interfaces: make(map[policy.EndpointID]datapath.Interface),
 		pods:       make(map[policy.EndpointID][]netip.Addr),
 		why:        make(map[policy.EndpointID]string),
+		looked:     k.found.found,
 	}
 	world := s.World(node, base)
 	world.LocalAddresses = merge(world.LocalAddresses, d.addresses)

@@ -17,8 +17,11 @@ type locations struct {
 	// addresses were told by the network's plugin, by UID. It knows them before
 	// the API server does, since it gives them.
 	addresses map[string][]netip.Addr
-	// why says of pods without an interface what was tried, by UID.
+	// why says of pods without an interface what was tried, by UID. One that is
+	// too new to worry about is not in it, nor then among those that are told.
 	why map[string]string
+	// found says that somebody looks for interfaces on the node.
+	found bool
 }
 
 // early are pods that the source knows without addresses, as they are with those

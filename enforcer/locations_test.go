@@ -94,3 +94,20 @@ func TestWaitForAttached(t *testing.T) {
 		}
 	})
 }
+
+// S1: a pod whose interface is still being looked for is not cried over; what was
+// tried in vain is told.
+func TestPodsThatStartAreNotTold(t *testing.T) {
+	for why, want := range map[string]int{"": 0, "no route leads there": 1} {
+		m := newMemory()
+		inBubble(t, m, func(t *testing.T, b *bench) {
+			d := draftOf()
+			d.looked, d.why = true, map[policy.EndpointID]string{podID: why}
+			m.failures["apply"] = []error{&datapath.InterfaceError{Pod: podRef, Err: errors.New("not known")}}
+			b.update(d)
+			if got := b.node.absent; len(got) != want || want > 0 && got[podID].reason != why {
+				t.Errorf("%q: got %v, want %d told", why, got, want)
+			}
+		})
+	}
+}

@@ -118,7 +118,7 @@ func (w *whereabouts) guard() {
 
 // locationsOf are what the compiler takes of what was found.
 func locationsOf(l *pods.Located) *locations {
-	found := &locations{interfaces: make(map[string]datapath.Interface, len(l.Interfaces)), addresses: l.Addresses, why: l.Why}
+	found := &locations{found: true, interfaces: make(map[string]datapath.Interface, len(l.Interfaces)), addresses: l.Addresses, why: l.Why}
 	for uid, at := range l.Interfaces {
 		found.interfaces[uid] = datapath.Interface(at)
 	}
