@@ -14,7 +14,7 @@ type change func(t *rapid.T, c *Cluster) string
 
 var changes = []change{
 	addPolicy, addPolicy, removePolicy, redrawPolicy, redrawPolicy, reprioritizePolicy,
-	addPod, addPod, removePod, replacePod, relabelPod, finishPod, moveAddresses,
+	addPod, addPod, removePod, replacePod, relabelPod, finishPod, moveAddresses, borrowAddresses,
 	relabelNamespace, changeService, changeNode, changeSettings, changeLocal, relearn,
 }
 
@@ -154,6 +154,23 @@ func moveAddresses(t *rapid.T, c *Cluster) string {
 			if !chance(t, "without this family", 3) {
 				o.Status.PodIPs = append(o.Status.PodIPs, corev1.PodIP{IP: a.String()})
 			}
+		}
+		return newPod(o, p.Slot)
+	})
+}
+
+// borrowAddresses gives a pod those of another slot, whether or not a pod lives
+// there: one that comes to where another was is told of before that one has
+// gone, and so two have one address for a while.
+func borrowAddresses(t *rapid.T, c *Cluster) string {
+	return c.onPod(t, "lend addresses to", func(p *Pod) *Pod {
+		o := p.Object.DeepCopy()
+		if o.Spec.HostNetwork {
+			return p
+		}
+		o.Status.PodIPs = nil
+		for _, a := range slotAddrs(count(t, "whose addresses", 0, Slots-1)) {
+			o.Status.PodIPs = append(o.Status.PodIPs, corev1.PodIP{IP: a.String()})
 		}
 		return newPod(o, p.Slot)
 	})
