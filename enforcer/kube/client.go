@@ -48,7 +48,8 @@ func Load(kubeconfig string) (*REST, error) {
 }
 
 var (
-	// typed are the kinds that are read as Go types.
+	// typed are the kinds that are read as Go types, and no others: a program
+	// that registers a whole group has the code of all its kinds.
 	typed = runtime.NewScheme()
 	// plain has nothing but what every API server says of itself.
 	plain      = runtime.NewScheme()
@@ -56,11 +57,13 @@ var (
 )
 
 func init() {
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme} {
-		if err := add(typed); err != nil {
-			panic(err)
-		}
-	}
+	core, discovery := corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion
+	typed.AddKnownTypeWithName(core.WithKind(podKind.called), &leanPod{})
+	typed.AddKnownTypes(core, &corev1.PodList{},
+		&corev1.Namespace{}, &corev1.NamespaceList{}, &corev1.Node{}, &corev1.NodeList{},
+		&corev1.Service{}, &corev1.ServiceList{}, &corev1.ConfigMap{}, &corev1.ConfigMapList{})
+	typed.AddKnownTypes(discovery, &discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{})
+	metav1.AddToGroupVersion(typed, discovery)
 	metav1.AddToGroupVersion(typed, schema.GroupVersion{Version: "v1"})
 	metav1.AddToGroupVersion(plain, schema.GroupVersion{Version: "v1"})
 }

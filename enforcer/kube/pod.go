@@ -25,8 +25,13 @@ func (p *pod) GetObjectMeta() metav1.Object { return p.key().meta() }
 
 // strip makes an item of a pod.
 func (s *pods) strip(o runtime.Object) (item, error) {
-	from, ok := o.(*corev1.Pod)
-	if !ok {
+	var from *corev1.Pod
+	switch o := o.(type) {
+	case *leanPod:
+		from = &o.Pod
+	case *corev1.Pod: // of a list
+		from = o
+	default:
 		return nil, fmt.Errorf("want a Pod, got %T", o)
 	}
 	read, faults := convert.Pod(from)

@@ -16,19 +16,19 @@ import (
 	"github.com/nameward/nameward/hack/bench/apiserver"
 )
 
-// awayNode is a node that is elsewhere, newPods the number of the first pod that
-// comes after all others. Its address is one that the pods of this node have a
-// route for.
+// awayNode is a node that is elsewhere. newPod is the number of the pod that comes
+// to this node, whose address has a route there; pods that come elsewhere have
+// numbers after it.
 const (
 	awayNode = "node-0001"
-	newPods  = 1 << 20
+	newPod   = 1 << 20
 )
 
 // connect makes the interface of the nth pod of the node, as the CNI plugin ptp
 // does: a pair of which one end is elsewhere, and a route.
 func (h *home) connect(n int) error {
 	if n == apiserver.Local {
-		n = newPods
+		n = newPod
 	}
 	name := fmt.Sprintf("veth%d", n)
 	return h.node.Do(func() error {
@@ -51,7 +51,7 @@ func (h *home) connect(n int) error {
 // inForce waits until a policy has come into force so many times in all, which
 // the enforcer logs, and says how long after its start that is.
 func (e *resident) inForce(ctx context.Context, times int) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
 	for {
 		n, err := e.times()
@@ -153,29 +153,30 @@ func kernelTables(pid int) (sum float64, _ error) {
 }
 
 // changes measures how long after a change on the API server it is in force.
-func (e *resident) changes(ctx context.Context, t *table, server *apiserver.Server) error {
+func (e *resident) changes(ctx context.Context, t *table, server *apiserver.Server, crowd int) error {
+	next := newPod + crowd // of each crowd other pods
 	pod := func(n int, namespace, on string) func(context.Context) error {
 		return func(ctx context.Context) error { return server.PutPod(ctx, n, namespace, on) }
 	}
-	const rounds = 15
+	const rounds = 16
 	for _, c := range []struct {
 		says   string
 		goal   goal
 		change func(round int) func(context.Context) error
 	}{
-		{"a pod comes to another node", atMost(20e6), func(i int) func(context.Context) error { return pod(newPods+1+i, apiserver.Namespace(i), awayNode) }},
+		{"a pod comes to another node", atMost(20e6), func(i int) func(context.Context) error { return pod(next+i, apiserver.Namespace(i), awayNode) }},
 		{"a pod comes to this node", atMost(20e6), func(i int) func(context.Context) error {
 			if i%2 == 0 {
-				return pod(newPods, apiserver.Namespace(0), apiserver.Here)
+				return pod(newPod, apiserver.Namespace(0), apiserver.Here)
 			}
-			return func(ctx context.Context) error { return server.RemovePod(ctx, newPods, apiserver.Namespace(0)) }
+			return func(ctx context.Context) error { return server.RemovePod(ctx, newPod, apiserver.Namespace(0)) }
 		}},
 		{"the first pod of a namespace, elsewhere", goal{}, func(i int) func(context.Context) error {
-			return pod(newPods+100+i, fmt.Sprintf("fresh-%d", i), awayNode)
+			return pod(next+rounds+i, fmt.Sprintf("fresh-%d-%d", crowd, i), awayNode)
 		}},
 		{"a policy of this node's pods gets another CIDR", atMost(100e6), func(i int) func(context.Context) error {
 			return func(ctx context.Context) error {
-				return server.Merge(ctx, apiserver.PolicyPath(), fmt.Sprintf(`{"spec":{"ingress":[{"from":[{"ipBlock":{"cidr":"198.51.%d.0/24"}}]}]}}`, i))
+				return server.Merge(ctx, apiserver.PolicyPath(), fmt.Sprintf(`{"spec":{"ingress":[{"from":[{"ipBlock":{"cidr":"198.51.%d.0/24"}}]}]}}`, crowd/10_000*rounds+i))
 			}
 		}},
 	} {

@@ -38,6 +38,9 @@ func PodAddress(n int) string { return fmt.Sprintf("10.%d.%d.%d", 128+n>>16, n>>
 // Ground is what does not grow with the number of pods: nodes and policies.
 func Ground() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		if !yield(namespaceRecord("nameward")) { // where enforcers report
+			return
+		}
 		for n := range Nodes {
 			if !yield(record(fmt.Sprintf("minions/node-%04d", n), "v1", "Node", node(n))) {
 				return
