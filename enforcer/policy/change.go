@@ -4,6 +4,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // change is how one World differs from the one before.
@@ -11,6 +13,8 @@ type change struct {
 	pods     edit[Pod]
 	policies edit[Policy]
 	services edit[Service]
+	// namespaces are those whose labels are others, new and gone ones included.
+	namespaces []string
 	// cluster is everything else that classes depend on, and judging
 	// everything else that endpoints depend on.
 	cluster, judging bool
@@ -28,15 +32,34 @@ func (e *edit[T]) none() bool { return !e.whole && len(e.gone)+len(e.come) == 0 
 // changeBetween compares pointers: objects never change, they are replaced.
 func changeBetween(before, after *World) change {
 	return change{
-		pods:     editBetween(before.Pods, after.Pods),
-		policies: editBetween(before.Policies, after.Policies),
-		services: editBetween(before.Services, after.Services),
-		cluster: before.Node != after.Node || !sameMap(before.Namespaces, after.Namespaces) ||
+		pods:       editBetween(before.Pods, after.Pods),
+		policies:   editBetween(before.Policies, after.Policies),
+		services:   editBetween(before.Services, after.Services),
+		namespaces: relabelled(before.Namespaces, after.Namespaces),
+		cluster: before.Node != after.Node ||
 			!sameNodes(before.Nodes, after.Nodes) || !slices.Equal(before.LocalAddresses, after.LocalAddresses) ||
 			!slices.Equal(before.ClusterDNS, after.ClusterDNS),
 		judging: before.Default != after.Default || before.AWSRuleOrder != after.AWSRuleOrder ||
 			before.AuditDefault != after.AuditDefault || !maps.Equal(before.AuditNamespaces, after.AuditNamespaces),
 	}
+}
+
+// relabelled gives the namespaces that are not in both with the same labels.
+func relabelled(before, after map[string]labels.Set) (all []string) {
+	if sameMap(before, after) {
+		return nil
+	}
+	for name, labels := range before {
+		if other, stays := after[name]; !stays || !maps.Equal(labels, other) {
+			all = append(all, name)
+		}
+	}
+	for name := range after {
+		if _, was := before[name]; !was {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // editLimit is how many objects may differ before all are looked at anew.

@@ -1,16 +1,18 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/labels"
+	"pgregory.net/rapid"
 )
 
 // P12, P16, P22: what changes elsewhere in the cluster, all the time, is
 // followed without dividing anew, and decides as if all were looked at again.
 func TestChangesElsewhere(t *testing.T) {
-	w := scene(network("np", accept(podsIn("shop", "app=db"))))
+	w := scene(network("np", accept(podsIn("shop", "app=db")), accept(podsOf("team=fresh", "app=db"))))
 	more := func(name, app, address string) *Pod {
 		return &Pod{Ref: PodRef{"shop", name, name}, Node: "n2", Labels: labels.Set{"app": app}, Addresses: addrs(address)}
 	}
@@ -31,6 +33,11 @@ func TestChangesElsewhere(t *testing.T) {
 		{"a pod that comes", func(w *World) { w.Pods = append(slices.Clip(w.Pods), more("third", "db", "10.0.0.5")) }, "10.0.0.5", Allow},
 		{"a Service that gets another backend", func(w *World) { w.Services = []*Service{shopService("10.0.0.4")} }, "10.96.0.7", Deny},
 		{"a Service that gets a backend more", func(w *World) { w.Services = []*Service{shopService("10.0.0.3", "10.0.0.4")} }, "10.96.0.7", Deny},
+		{"a namespace that comes with its first pod", func(w *World) {
+			w.Namespaces = maps.Clone(w.Namespaces)
+			w.Namespaces["fresh"] = labels.Set{"team": "fresh"}
+			w.Pods = append(slices.Clip(w.Pods), &Pod{Ref: PodRef{"fresh", "p", "p"}, Node: "n2", Labels: labels.Set{"app": "db"}, Addresses: addrs("10.0.0.6")})
+		}, "10.0.0.6", Allow},
 		{"a Service that goes", func(w *World) { w.Services = nil }, "10.96.0.7", Deny},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
@@ -76,4 +83,32 @@ func TestNamedPortsElsewhere(t *testing.T) {
 			t.Errorf("port %d: got %+v, want %v", port, got, want)
 		}
 	}
+}
+
+// P12: namespaces that come, go and get other labels, with pods and without, are
+// followed to what is compiled anew.
+func TestNextOfNamespacesIsCompile(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		from := drawWorld(t)
+		built := Compile(from)
+		for i := range count(t, "changes", 1, 5) {
+			to := *from
+			to.Namespaces = maps.Clone(from.Namespaces)
+			name := pick(t, "namespace", poolNamespaces)
+			if chance(t, "goes", 3) {
+				delete(to.Namespaces, name)
+			} else {
+				to.Namespaces[name] = drawLabels(t)
+			}
+			if chance(t, "a pod comes", 2) {
+				p := drawPod(t, 100+i)
+				to.Pods = append(slices.Clip(from.Pods), &p)
+			} else if len(from.Pods) > 0 && chance(t, "a pod goes", 2) {
+				to.Pods = slices.Delete(slices.Clone(from.Pods), 0, 1)
+			}
+			built = built.Next(&to)
+			same(t, built, Compile(&to))
+			from = &to
+		}
+	})
 }

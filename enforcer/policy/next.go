@@ -22,8 +22,13 @@ func (c *Compiled) inherit(before *Compiled) (l legacy) {
 		return l
 	}
 	ch := changeBetween(before.world, c.world)
+	if ch.cluster || slices.ContainsFunc(ch.namespaces, before.inhabited) {
+		c.begin()
+		return l
+	}
+	before.census.labels = c.world.Namespaces
 	m, ok := before.census.move(ch.pods)
-	if !ok || ch.cluster {
+	if !ok {
 		c.begin()
 		return l
 	}
@@ -62,6 +67,13 @@ func (c *Compiled) told() bool {
 		seen[EndpointOf(p.Ref.UID)] = true
 	}
 	return len(seen) == len(c.locals)
+}
+
+// inhabited says whether anything was worked out by the labels of a namespace:
+// for pods that are in it or were, while their crowds are kept.
+func (c *Compiled) inhabited(namespace string) bool {
+	return len(c.census.of[namespace]) > 0 ||
+		slices.ContainsFunc(c.locals, func(p *Pod) bool { return p.Ref.Namespace == namespace })
 }
 
 // begin looks at everything.
