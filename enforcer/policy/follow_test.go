@@ -112,3 +112,21 @@ func TestNextOfNamespacesIsCompile(t *testing.T) {
 		}
 	})
 }
+
+// P10, P12: the named ports of the first pods of a namespace are found by the
+// labels that it comes with.
+func TestNamedPortsOfANamespaceThatComes(t *testing.T) {
+	w := scene(cluster(TierAdmin, 1, "cnp", accept(podsOf("team=fresh", "app=db")).on(namedPort("http")), deny()))
+	to := *w
+	to.Namespaces = maps.Clone(w.Namespaces)
+	to.Namespaces["fresh"] = labels.Set{"team": "fresh"}
+	to.Pods = append(slices.Clip(w.Pods), &Pod{
+		Ref: PodRef{"fresh", "p", "p"}, Node: "n2", Labels: labels.Set{"app": "db"}, Addresses: addrs("10.0.0.6"),
+		Ports: []NamedPort{{"http", protocolTCP, 9091}},
+	})
+	next := Compile(w).Next(&to)
+	f := packet{peer: "10.0.0.6", port: 9091}.flow(t, &to)
+	if got := judge(next, EndpointOf("web"), f); got.Verdict != Allow {
+		t.Errorf("got %+v, want %v", got, Allow)
+	}
+}
