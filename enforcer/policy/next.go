@@ -26,7 +26,6 @@ func (c *Compiled) inherit(before *Compiled) (l legacy) {
 		c.begin()
 		return l
 	}
-	before.census.labels = c.world.Namespaces
 	m, ok := before.census.move(ch.pods)
 	if !ok {
 		c.begin()
