@@ -31,6 +31,11 @@ bench-dns: build ## measure the DNS side: throughput, holds, learning, growth, 5
 	go build -trimpath -o bin/bench ./hack/bench
 	bin/bench -coredns bin/coredns -enforcer bin/enforcer -limit 4m -only throughput,first,learning,growth,sessions $(ARGS)
 
+.PHONY: bench-cluster
+bench-cluster: build ## measure the enforcer at a real API server with 10,000 and 100,000 pods, some minutes (root, hack/lab/lab build)
+	go build -trimpath -o bin/bench ./hack/bench
+	bin/bench -coredns bin/coredns -enforcer bin/enforcer -limit 15m -only apiserver $(ARGS)
+
 BUDGET ?= 60s
 .PHONY: prove
 prove: ## prove verdicts on random clusters, BUDGET=60s for each proof (root); SEED=, ONLY= see a failure again
