@@ -77,6 +77,7 @@ func (c config) run(ctx context.Context, kernel *datapath.Datapath, listener net
 		return err
 	}
 	if c.cluster != nil {
+		registry.MustRegister(newServerCollector(from.state, time.Now))
 		if here, err = c.reside(n, comp, kernel, registry); err != nil {
 			return err
 		}

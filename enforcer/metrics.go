@@ -13,7 +13,8 @@ import (
 type meters struct {
 	open, held                   prometheus.Gauge
 	endpoints, missing, problems prometheus.Gauge
-	unknown, settingsFaults      prometheus.Gauge
+	unknown, doubtful            prometheus.Gauge
+	settingsFaults               prometheus.Gauge
 
 	learnedWanted, learnedUnwanted prometheus.Counter
 	evicted, strange               prometheus.Counter
@@ -48,6 +49,7 @@ func newMeters(r prometheus.Registerer, b build) *meters {
 		endpoints:       gauge("endpoints", "Pods of this node whose interface is policed."),
 		missing:         gauge("interfaces_missing", "Pods of this node that are not policed because their interface is not known or does not exist."),
 		unknown:         gauge("interfaces_unknown", "Interfaces of this node that look like a pod's and are no known pod's; they are under the start posture."),
+		doubtful:        gauge("interfaces_doubtful", "Pods of this node whose interface is known, while something weaker points to another one."),
 		settingsFaults:  gauge("settings_faults", "Settings in the ConfigMap nameward that cannot be used; while there are any, the last good ones stay in force."),
 		problems:        gauge("policy_problems", "Parts of policies that are closed because they cannot be understood."),
 		learnedWanted:   learned.WithLabelValues("wanted"),

@@ -46,7 +46,7 @@ func (c config) reside(n *node, comp *compiler, kernel *datapath.Datapath, r pro
 	}
 	finder := pods.New(c.resident.finding(c.log))
 	here := &residence{
-		where:    newWhereabouts(c.node, finder, comp, n, n.meters, before, c.log),
+		where:    newWhereabouts(c.node, finder, comp, n, before, reporter.PodTrouble),
 		door:     &door{finder: finder, attached: n.attached, missing: func() []string { return missing(n, nil) }},
 		reporter: reporter,
 		begun:    make(chan struct{}),

@@ -18,6 +18,8 @@ type source struct {
 	endpoints func(namespace, service string) ([]netip.Addr, error)
 	// missing says why there is no view yet.
 	missing func() []string
+	// state is how it stands with an API server; nil where there is none.
+	state func() kube.State
 }
 
 // source tells invalid what is wrong with the settings of a cluster, and with
@@ -39,6 +41,7 @@ func (c config) source(invalid func(kube.Invalid)) (source, error) {
 		},
 		endpoints: s.Endpoints,
 		missing:   func() []string { return unread(s.State()) },
+		state:     s.State,
 	}, nil
 }
 

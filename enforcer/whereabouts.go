@@ -3,13 +3,19 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/nameward/nameward/enforcer/datapath"
 	"github.com/nameward/nameward/enforcer/pods"
+	"github.com/nameward/nameward/enforcer/policy"
 )
+
+// reasonDoubtful is that of Events on pods that are policed where they seem to be,
+// while something points elsewhere.
+const reasonDoubtful = "InterfaceDoubtful"
 
 // whereabouts has this node's pods found on the node, and every interface without
 // one shut.
@@ -20,30 +26,44 @@ type whereabouts struct {
 	kernel *node
 	meters *meters
 	log    *slog.Logger
+	// trouble is told once of each pod whose interface is doubtful.
+	trouble func(pod policy.PodRef, reason, note string)
 
-	mu    sync.Mutex // guards the rest
+	mu sync.Mutex // guards the rest
+	// pods are those of the newest view, by UID.
+	pods  map[string]policy.PodRef
 	found *pods.Located
 	// before are interfaces that were there when a first enforcer started, and
 	// are nil from the first policy on: nobody has promised anything for them
 	// yet, and to cut off a running node is no start.
 	before map[int]bool
-	doubts map[string]string // as told last
+	// doubts are as told last, and doubted the pods that have had one.
+	doubts  map[string]string
+	doubted map[string]bool
 }
 
 // newWhereabouts takes the indices of the interfaces that stay open until there is
 // a policy.
-func newWhereabouts(name string, f *pods.Finder, comp *compiler, n *node, m *meters, before map[int]bool, log *slog.Logger) *whereabouts {
-	return &whereabouts{node: name, finder: f, comp: comp, kernel: n, meters: m, before: before, log: log}
+func newWhereabouts(name string, f *pods.Finder, comp *compiler, n *node, before map[int]bool, trouble func(policy.PodRef, string, string)) *whereabouts {
+	return &whereabouts{
+		node: name, finder: f, comp: comp, kernel: n, meters: n.meters, before: before, log: n.log, trouble: trouble,
+		doubted: make(map[string]bool),
+	}
 }
 
 // see has the pods of a new view found.
 func (w *whereabouts) see(v view) {
 	var wanted []pods.Pod
+	known := make(map[string]policy.PodRef)
 	for _, p := range v.Local(w.node) {
 		if !p.HostNetwork && !p.Finished {
 			wanted = append(wanted, pods.Pod{UID: p.Ref.UID, Namespace: p.Ref.Namespace, Name: p.Ref.Name, Addresses: p.Addresses})
+			known[p.Ref.UID] = p.Ref
 		}
 	}
+	w.mu.Lock()
+	w.pods = known
+	w.mu.Unlock()
 	w.finder.Node(v.Addresses(w.node))
 	w.finder.Want(wanted)
 }
@@ -89,12 +109,25 @@ func (w *whereabouts) take(l *pods.Located) {
 	w.guard() // first: it waits for nothing
 	w.comp.setLocations(locationsOf(l))
 	w.meters.unknown.Set(float64(len(l.Unknown)))
-	for uid, doubt := range l.Doubts {
+	w.doubt(l.Doubts)
+}
+
+// doubt logs doubts that are new, and has the pod's Events tell of the first: it
+// may come and go with routes that do.
+func (w *whereabouts) doubt(doubts map[string]string) {
+	w.meters.doubtful.Set(float64(len(doubts)))
+	for uid, doubt := range doubts {
+		pod, known := w.pods[uid]
 		if w.doubts[uid] != doubt {
-			w.log.Warn("something points to another interface of a pod", "uid", uid, "doubt", doubt)
+			w.log.Warn("something points to another interface of a pod", "pod", pod.Namespace+"/"+pod.Name, "uid", uid, "doubt", doubt)
+		}
+		if known && !w.doubted[uid] {
+			w.doubted[uid] = true
+			w.trouble(pod, reasonDoubtful, doubt)
 		}
 	}
-	w.doubts = l.Doubts
+	w.doubts = doubts
+	maps.DeleteFunc(w.doubted, func(uid string, _ bool) bool { _, stays := w.pods[uid]; return !stays })
 }
 
 // guard tells all interfaces that look like a pod's. Those whose pod is known are
