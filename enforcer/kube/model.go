@@ -42,10 +42,11 @@ type model struct {
 
 func newModel(node string, log *slog.Logger) *model {
 	services := newServices(log)
+	departed := newDeparted(services.stale)
 	return &model{
 		changed: make(chan struct{}, 1),
-		pods:    newPods(node, log), namespaces: newNamespaces(), nodes: newNodes(),
-		services: services, backends: newBackends(services), policies: newPolicies(),
+		pods:    newPods(node, departed, log), namespaces: newNamespaces(), nodes: newNodes(),
+		services: services, backends: newBackends(services, departed), policies: newPolicies(),
 		configuration: &configuration{},
 	}
 }
@@ -111,7 +112,7 @@ func (m *model) snapshot(node string, before *Snapshot) *Snapshot {
 	out.Pods, out.local = m.pods.snapshot()
 	m.nodes.snapshot()
 	out.Nodes, out.Defaults = m.nodes.list, m.nodes.defaults
-	m.services.snapshot(m.pods)
+	m.services.snapshot(m.pods, m.backends.departed)
 	out.Services, out.Balanced = m.services.list, m.services.local
 	out.Overrides = m.configuration.good
 	respaced := m.respace()

@@ -15,6 +15,8 @@ import (
 type pod struct {
 	stripped
 	policy.Pod
+	// id is what EndpointSlices call it by, wherever it is.
+	id policy.EndpointID
 	// claim says which of two pods has an address that both name: the larger.
 	// It is no part of what is handed out.
 	claim int64
@@ -35,6 +37,7 @@ func (s *pods) strip(o runtime.Object) (item, error) {
 		return nil, fmt.Errorf("want a Pod, got %T", o)
 	}
 	read, faults := convert.Pod(from)
+	id := policy.EndpointOf(read.Ref.UID)
 	for _, f := range faults {
 		s.log.Warn("part of a pod is left out", "pod", from.Namespace+"/"+from.Name, "field", f.Field, "reason", f.Reason)
 	}
@@ -47,7 +50,7 @@ func (s *pods) strip(o runtime.Object) (item, error) {
 	read.Node = s.intern.text(read.Node)
 	read.Labels = s.intern.set(read.Labels)
 	read.Ports = s.intern.namedPorts(read.Ports)
-	return &pod{Pod: read, claim: claimOf(from)}, nil
+	return &pod{Pod: read, id: id, claim: claimOf(from)}, nil
 }
 
 // claimOf puts pods that terminate behind those that do not, and else those

@@ -40,14 +40,16 @@ type pods struct {
 	owner     map[[16]byte]int32
 	contested map[netip.Addr][]int32
 	cropped   map[int32]*policy.Pod
+	// departed is told who comes and goes.
+	departed *departed
 
 	list, locals           []*policy.Pod
 	listStale, localsStale bool
 }
 
-func newPods(node string, log *slog.Logger) *pods {
+func newPods(node string, departed *departed, log *slog.Logger) *pods {
 	return &pods{
-		node: node, log: log,
+		node: node, log: log, departed: departed,
 		places: map[string]map[string]int32{}, local: map[int32]bool{},
 		owner: map[[16]byte]int32{}, contested: map[netip.Addr][]int32{}, cropped: map[int32]*policy.Pod{},
 	}
@@ -89,20 +91,25 @@ func (s *pods) forget(k key) {
 func (s *pods) put(it item) bool {
 	p := it.(*pod)
 	if p.Finished {
-		return s.drop(p.key())
+		// A slice may name one that had finished when it was first heard of.
+		behind := s.departed.leave(p)
+		return s.drop(p.key()) || behind
 	}
 	at, known := s.find(p.key())
 	if !known {
+		s.departed.arrive(p)
 		s.enter(p)
 		return true
 	}
 	old := s.all[at]
+	behind := s.departed.replace(old, p)
 	if old.same(p) {
+		old.id = p.id
 		if old.claim == p.claim {
-			return false
+			return behind
 		}
 		old.claim = p.claim
-		return s.judgeAll(at)
+		return s.judgeAll(at) || behind
 	}
 	s.leave(at)
 	s.take(at, p)
@@ -115,6 +122,7 @@ func (s *pods) drop(k key) bool {
 	if !known {
 		return false
 	}
+	s.departed.leave(s.all[at])
 	s.leave(at)
 	s.all[at], s.given[at] = nil, nil
 	s.empty++
@@ -284,6 +292,12 @@ func (s *pods) snapshot() (all, local []*policy.Pod) {
 		}
 	}
 	return s.list, s.locals
+}
+
+// has says whether a pod has the address for its own.
+func (s *pods) has(a netip.Addr) bool {
+	_, taken := s.owner[a.As16()]
+	return taken
 }
 
 // of gives the pods of a namespace.

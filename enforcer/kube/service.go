@@ -101,11 +101,14 @@ func (s *services) drop(k key) bool {
 // backends are the EndpointSlices, which change what is behind Services.
 type backends struct {
 	*services
-	intern interner
-	owners map[key]key // slice → Service
+	intern   interner
+	owners   map[key]key // slice → Service
+	departed *departed
 }
 
-func newBackends(s *services) *backends { return &backends{services: s, owners: map[key]key{}} }
+func newBackends(s *services, d *departed) *backends {
+	return &backends{services: s, owners: map[key]key{}, departed: d}
+}
 
 func (b *backends) keys() iter.Seq[key] { return maps.Keys(b.owners) }
 
@@ -136,6 +139,7 @@ func (b *backends) put(it item) bool {
 			return false
 		}
 	}
+	b.departed.enlist(fresh) // first, lest those be forgotten that both name
 	changed := known && b.drop(k)
 	b.owners[k] = of
 	b.slices[of] = append(b.slices[of], fresh)
@@ -148,7 +152,13 @@ func (b *backends) drop(k key) bool {
 		return false
 	}
 	delete(b.owners, k)
-	b.slices[of] = slices.DeleteFunc(b.slices[of], func(e *endpoints) bool { return e.key() == k })
+	b.slices[of] = slices.DeleteFunc(b.slices[of], func(e *endpoints) bool {
+		if e.key() != k {
+			return false
+		}
+		b.departed.delist(e)
+		return true
+	})
 	if len(b.slices[of]) == 0 {
 		delete(b.slices, of)
 	}
@@ -173,13 +183,13 @@ func (s *services) touched(namespace string) {
 }
 
 // snapshot works out what is stale.
-func (s *services) snapshot(pods *pods) {
+func (s *services) snapshot(pods *pods, d *departed) {
 	if len(s.stale) == 0 && s.list != nil {
 		return
 	}
 	changed := s.list == nil
 	for k := range s.stale {
-		changed = s.resolve(k, pods) || changed
+		changed = s.resolve(k, pods, d) || changed
 	}
 	clear(s.stale)
 	if changed {
@@ -188,7 +198,7 @@ func (s *services) snapshot(pods *pods) {
 }
 
 // resolve works out one Service and says whether it is another than before.
-func (s *services) resolve(k key, pods *pods) bool {
+func (s *services) resolve(k key, pods *pods, d *departed) bool {
 	delete(s.waiting[k.namespace], k)
 	if len(s.waiting[k.namespace]) == 0 {
 		delete(s.waiting, k.namespace)
@@ -201,7 +211,7 @@ func (s *services) resolve(k key, pods *pods) bool {
 	}
 	var own []*convert.Endpoints
 	for _, e := range s.slices[k] {
-		own = append(own, e.Endpoints)
+		own = append(own, e.Without(func(pod policy.EndpointID, a netip.Addr) bool { return d.deserted(pod, a, pods) }))
 	}
 	var index *convert.Pods
 	if len(own) == 0 && of.Selects() {

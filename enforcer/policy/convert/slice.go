@@ -2,10 +2,14 @@ package convert
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/nameward/nameward/enforcer/policy"
 )
 
 // Endpoints is what an EndpointSlice says of the backends of a Service. It is
@@ -31,9 +35,36 @@ func (e *Endpoints) Ready() []netip.Addr {
 	return all
 }
 
+// Pods are those that the slice says its endpoints are, each perhaps several
+// times. Of endpoints that are something else, or of which nobody says what
+// they are, there is none.
+func (e *Endpoints) Pods() iter.Seq[policy.EndpointID] {
+	return func(yield func(policy.EndpointID) bool) {
+		for i := range e.backends {
+			if pod := e.backends[i].pod; pod != 0 && !yield(pod) {
+				return
+			}
+		}
+	}
+}
+
+// Without gives the slice without the addresses of pods that gone says yes to:
+// itself where there are none.
+func (e *Endpoints) Without(gone func(policy.EndpointID, netip.Addr) bool) *Endpoints {
+	is := func(b backend) bool { return b.pod != 0 && gone(b.pod, b.addr) }
+	if !slices.ContainsFunc(e.backends, is) {
+		return e
+	}
+	less := *e
+	less.backends = slices.DeleteFunc(slices.Clone(e.backends), is)
+	return &less
+}
+
 // backend is one address of an endpoint.
 type backend struct {
 	addr netip.Addr
+	// pod is the one that the endpoint is, 0 where the slice names none.
+	pod policy.EndpointID
 	// node is "" where the slice does not say.
 	node string
 	// chosen says that a service proxy may send connections there.
@@ -79,6 +110,9 @@ func appendBackends(all []backend, nth int, family discoveryv1.AddressType, o *d
 	b := backend{chosen: chosen(o.Conditions)}
 	if o.NodeName != nil {
 		b.node = *o.NodeName
+	}
+	if of := o.TargetRef; of != nil && of.Kind == "Pod" && of.UID != "" {
+		b.pod = policy.EndpointOf(string(of.UID))
 	}
 	tell := func(i int, reason string, args ...any) {
 		told.tell(fmt.Sprintf("endpoints[%d].addresses[%d]", nth, i), reason, args...)
