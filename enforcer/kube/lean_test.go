@@ -63,7 +63,7 @@ func drawPod(t *rapid.T) *corev1.Pod {
 // What is kept of a pod does not depend on what was left out while it was read,
 // and the reflector finds in it what it looks for.
 func TestLeanPodIsWhatIsKeptOfThePod(t *testing.T) {
-	shelf := newPods("n1", slog.New(slog.DiscardHandler))
+	shelf := newPods("n1", newDeparted(map[key]bool{}), slog.New(slog.DiscardHandler))
 	rapid.Check(t, func(t *rapid.T) {
 		whole := drawPod(t)
 		text, err := whole.Marshal()

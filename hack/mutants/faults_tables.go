@@ -28,7 +28,7 @@ var tableMutants = []mutant{
 	{"lists of before are shared though the classes are others", "P12", "enforcer/policy/compile.go",
 		" && list.sameRows(before.catalog, c.catalog) {", " {", policyTests},
 	{"relabelled namespaces are not looked at", "P12", "enforcer/policy/next.go",
-		"if !ok || ch.cluster {", "if !ok {", policyTests},
+		"if ch.cluster || slices.ContainsFunc(ch.namespaces, before.inhabited) {", "if ch.cluster {", policyTests},
 	{"pods keep a policy that is gone", "D6", "enforcer/policy/next.go",
 		"changed := slices.Concat(ch.policies.gone, ch.policies.come)", "changed := ch.policies.come", policyTests},
 	{"an address keeps the class of the pod that is gone", "P16", "enforcer/policy/next.go",
