@@ -18,11 +18,8 @@ import (
 //   - an address that the pod never had, by what the API server said of it;
 //   - an address that another pod has by now: that is whom the service proxy
 //     leads to until the slice changes, so the other pod is judged;
-//   - a pod that nothing was heard of yet. Its address has no class, which
-//     closes the Service until the pod comes. A controller names a pod only
-//     after it has seen its address, so that this is rare and lasts as long as
-//     one stream is behind the other. To hold back the slice instead would let
-//     packets through to a backend that has not been judged;
+//   - a pod whose address has not come yet. It has no class, which closes the
+//     Service until the pod comes; see early;
 //   - a hostNetwork pod, whose address is its node's and stays (P17).
 //
 // It keeps nothing of pods that no slice names.
@@ -31,17 +28,27 @@ type departed struct {
 	named map[policy.EndpointID][]*endpoints
 	// left are the addresses that pods had which are named.
 	left map[policy.EndpointID][]netip.Addr
+	// early are addresses that slices gave to pods before the pods came, since
+	// the last snapshot. A kubelet tells of address and readiness in one go where
+	// there is no probe, so in rollouts the stream of slices often is the first
+	// by a moment. The next snapshot is put off for them, but not for long: it
+	// is as if all streams were as slow as that of pods. No slice is held back
+	// by itself, and whoever makes pods up closes his own Service.
+	early map[netip.Addr]struct{}
 	// stale gets the Services for which it matters.
 	stale map[key]bool
 }
 
 func newDeparted(stale map[key]bool) *departed {
-	return &departed{named: map[policy.EndpointID][]*endpoints{}, left: map[policy.EndpointID][]netip.Addr{}, stale: stale}
+	return &departed{named: map[policy.EndpointID][]*endpoints{}, left: map[policy.EndpointID][]netip.Addr{}, early: map[netip.Addr]struct{}{}, stale: stale}
 }
 
 // enlist takes note of whom a slice names.
-func (d *departed) enlist(e *endpoints) {
-	for pod := range e.Pods() {
+func (d *departed) enlist(e *endpoints, pods *pods) {
+	for pod, a := range e.Pods() {
+		if !pods.has(a) && !slices.Contains(d.left[pod], a) {
+			d.early[a] = struct{}{}
+		}
 		if !slices.Contains(d.named[pod], e) {
 			d.named[pod] = append(d.named[pod], e)
 		}
@@ -82,6 +89,9 @@ func (d *departed) leave(p *pod) bool {
 func (d *departed) arrive(p *pod) bool {
 	if !p.hasAddress() {
 		return false
+	}
+	for _, a := range p.Addresses {
+		delete(d.early, a)
 	}
 	behind := d.contest(p.Addresses)
 	if left := d.left[p.id]; left != nil {

@@ -1,9 +1,17 @@
 package kube
 
 import (
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // sliceOf is the EndpointSlice x of the Service shop/web. Each endpoint is an
@@ -82,9 +90,10 @@ func TestDeparted(t *testing.T) {
 		{"a pod that had finished when it was first heard of", []string{both}, "10.1.0.1 10.1.0.2", []step{
 			{"is no backend", put(finished(one)), "10.1.0.2", "2 named, 1 left"},
 		}},
-		{"a pod that gets another address", []string{one, two, both}, "10.1.0.1 10.1.0.2", []step{
-			{"is no backend by the old one", put(elsewhere("web-1", "first", "10.1.0.9")), "10.1.0.2", "2 named, 1 left"},
-			{"but again when it has it again", put(elsewhere("web-1", "first", "10.1.0.1")), "10.1.0.1 10.1.0.2", "2 named, 1 left"},
+		{"a pod that loses its address", []string{one, two, both}, "10.1.0.1 10.1.0.2", []step{
+			{"is no backend by it", put(elsewhere("web-1", "first")), "10.1.0.2", "2 named, 1 left"},
+			{"but again when it has it again", put(one), "10.1.0.1 10.1.0.2", "2 named, 0 left"},
+			{"and is not when it has another", put(elsewhere("web-1", "first", "10.1.0.9")), "10.1.0.2", "2 named, 1 left"},
 		}},
 		{"an address that another pod uses again", []string{one, two, both}, "10.1.0.1 10.1.0.2", []step{
 			{"is a backend no more before that", remove(one), "10.1.0.2", "2 named, 1 left"},
@@ -99,6 +108,7 @@ func TestDeparted(t *testing.T) {
 				s.put(elsewhere("web-1", "again", "10.1.0.1"))
 				s.remove(two)
 			}, "10.1.0.1", "2 named, 2 left"},
+			{"and where it names the new one", put(sliceOf("x", "10.1.0.1=again", "10.1.0.2=second")), "10.1.0.1", "2 named, 1 left"},
 			{"and is no backend when it goes", remove(elsewhere("web-1", "again", "10.1.0.1")), "", "2 named, 2 left"},
 		}},
 		{"a slice that comes before its pod", []string{two, sliceOf("x", "10.1.0.2=second")}, "10.1.0.2", []step{
@@ -134,4 +144,59 @@ func TestDeparted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// P22: a snapshot waits for pods that a slice names already, and for those that
+// nobody else has heard of no longer than between any two.
+func TestEarly(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		before   []string
+		comes    string
+		waits    time.Duration
+	}{
+		{"the pod comes", nil, running("web-1", "first", "", "10.1.0.1"), shortPause / 5},
+		{"it comes without its address", nil, running("web-1", "first", ""), shortPause},
+		{"another pod comes", nil, running("web-2", "second", "", "10.1.0.2"), shortPause},
+		{"it was there before", []string{running("web-1", "first", "", "10.1.0.1")}, "", 0},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := slog.New(slog.DiscardHandler)
+				s := &Source{model: newModel("n1", log), health: newHealth(time.Now, log)}
+				for _, pod := range c.before {
+					s.model.take(t, s.model.pods, pod, &corev1.Pod{})
+				}
+				s.model.take(t, s.model.backends, sliceOf("x", "10.1.0.1=first"), &discoveryv1.EndpointSlice{})
+				if c.comes != "" {
+					go func() {
+						time.Sleep(shortPause / 5)
+						s.model.take(t, s.model.pods, c.comes, &corev1.Pod{})
+					}()
+				}
+				began := time.Now()
+				s.gather(t.Context())
+				if got := time.Since(began); got != c.waits {
+					t.Errorf("waited %v, want %v", got, c.waits)
+				}
+				s.model.snapshot("n1", nil)
+				if s.model.early() {
+					t.Error("the next snapshot would wait again")
+				}
+				time.Sleep(shortPause)
+			})
+		})
+	}
+}
+
+// take reads an object and puts it on its shelf.
+func (m *model) take(t *testing.T, s shelf, text string, into runtime.Object) {
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Error(err)
+	}
+	it, err := s.strip(into)
+	if err != nil {
+		t.Error(err)
+	}
+	m.put(s, it)
 }

@@ -42,11 +42,11 @@ type model struct {
 
 func newModel(node string, log *slog.Logger) *model {
 	services := newServices(log)
-	departed := newDeparted(services.stale)
+	pods := newPods(node, newDeparted(services.stale), log)
 	return &model{
 		changed: make(chan struct{}, 1),
-		pods:    newPods(node, departed, log), namespaces: newNamespaces(), nodes: newNodes(),
-		services: services, backends: newBackends(services, departed), policies: newPolicies(),
+		pods:    pods, namespaces: newNamespaces(), nodes: newNodes(),
+		services: services, backends: newBackends(services, pods), policies: newPolicies(),
 		configuration: &configuration{},
 	}
 }
@@ -112,7 +112,8 @@ func (m *model) snapshot(node string, before *Snapshot) *Snapshot {
 	out.Pods, out.local = m.pods.snapshot()
 	m.nodes.snapshot()
 	out.Nodes, out.Defaults = m.nodes.list, m.nodes.defaults
-	m.services.snapshot(m.pods, m.backends.departed)
+	m.services.snapshot(m.pods, m.pods.departed)
+	clear(m.pods.departed.early)
 	out.Services, out.Balanced = m.services.list, m.services.local
 	out.Overrides = m.configuration.good
 	respaced := m.respace()
@@ -120,6 +121,13 @@ func (m *model) snapshot(node string, before *Snapshot) *Snapshot {
 	m.rule(out, before, respaced)
 	out.others = append(append(out.others, m.namespaces.problems...), m.nodes.problems...)
 	return out
+}
+
+// early says whether slices name pods that have not come yet.
+func (m *model) early() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.pods.departed.early) > 0
 }
 
 // respace works out the namespaces, and says whether they are others.

@@ -104,10 +104,11 @@ type backends struct {
 	intern   interner
 	owners   map[key]key // slice → Service
 	departed *departed
+	pods     *pods
 }
 
-func newBackends(s *services, d *departed) *backends {
-	return &backends{services: s, owners: map[key]key{}, departed: d}
+func newBackends(s *services, p *pods) *backends {
+	return &backends{services: s, owners: map[key]key{}, departed: p.departed, pods: p}
 }
 
 func (b *backends) keys() iter.Seq[key] { return maps.Keys(b.owners) }
@@ -139,7 +140,7 @@ func (b *backends) put(it item) bool {
 			return false
 		}
 	}
-	b.departed.enlist(fresh) // first, lest those be forgotten that both name
+	b.departed.enlist(fresh, b.pods) // first, lest those be forgotten that both name
 	changed := known && b.drop(k)
 	b.owners[k] = of
 	b.slices[of] = append(b.slices[of], fresh)

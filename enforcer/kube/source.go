@@ -98,6 +98,7 @@ func (s *Source) Run(ctx context.Context, use func(*Snapshot)) error {
 			return nil
 		case <-s.model.changed:
 		}
+		s.gather(ctx)
 		if news, fresh := s.model.news(); fresh && s.config.Invalid != nil {
 			s.config.Invalid(news)
 		}
@@ -111,6 +112,22 @@ func (s *Source) Run(ctx context.Context, use func(*Snapshot)) error {
 		// Of a burst no more snapshots are made than a fifth of a processor
 		// makes.
 		wait(ctx, min(4*taken, shortPause))
+	}
+}
+
+// gather waits for pods that slices name already. Whoever writes slices may name
+// what there is not, so it is no longer than the pause between snapshots.
+func (s *Source) gather(ctx context.Context) {
+	late := time.NewTimer(shortPause)
+	defer late.Stop()
+	for s.health.ready() && s.model.early() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-late.C:
+			return
+		case <-s.model.changed:
+		}
 	}
 }
 

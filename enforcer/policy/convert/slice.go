@@ -35,13 +35,12 @@ func (e *Endpoints) Ready() []netip.Addr {
 	return all
 }
 
-// Pods are those that the slice says its endpoints are, each perhaps several
-// times. Of endpoints that are something else, or of which nobody says what
+// Pods are those that the slice says its endpoints are, with each address. Of endpoints that are something else, or of which nobody says what
 // they are, there is none.
-func (e *Endpoints) Pods() iter.Seq[policy.EndpointID] {
-	return func(yield func(policy.EndpointID) bool) {
+func (e *Endpoints) Pods() iter.Seq2[policy.EndpointID, netip.Addr] {
+	return func(yield func(policy.EndpointID, netip.Addr) bool) {
 		for i := range e.backends {
-			if pod := e.backends[i].pod; pod != 0 && !yield(pod) {
+			if b := &e.backends[i]; b.pod != 0 && !yield(b.pod, b.addr) {
 				return
 			}
 		}
