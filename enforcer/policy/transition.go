@@ -3,6 +3,8 @@ package policy
 import (
 	"maps"
 	"slices"
+
+	"github.com/nameward/nameward/enforcer/policy/atlas"
 )
 
 // Transition is where Tables stop on the way from one World to the next, so
@@ -28,7 +30,7 @@ func Transition(from, to *Compiled) *Tables {
 	}
 	peers, ports := peersBetween(from, to), portsBetween(from, to)
 	t.Addresses, t.Prefixes, t.Ports = peers.addresses, peers.prefixes, ports.spans
-	t.Services = t.targets(to.fronts)
+	t.Services = t.targetsBetween(from, to, peers, ports)
 	before := newCatalog(slices.Concat(from.peers.classes, peers.classes), slices.Concat(from.ports.classes, ports.classes))
 	after := newCatalog(slices.Concat(to.peers.classes, peers.classes), slices.Concat(to.ports.classes, ports.classes))
 	for id, list := range from.lists {
@@ -42,6 +44,18 @@ func Transition(from, to *Compiled) *Tables {
 		t.Lists[id] = rows
 	}
 	return t
+}
+
+// targetsBetween gives what is behind the Services of to by the classes of t,
+// without looking where one of the two has just that.
+func (t *Tables) targetsBetween(from, to *Compiled, peers *peerSpace, ports *portSpace) atlas.Map[ServiceKey, Targets] {
+	switch {
+	case peers == to.peers && samePorts(ports, to.ports):
+		return to.Tables.Services
+	case peers == from.peers && samePorts(ports, from.ports): // and so with the same Services
+		return from.Tables.Services
+	}
+	return t.targets(to.fronts)
 }
 
 // peersBetween tells apart what from or to do, at the addresses of to.
