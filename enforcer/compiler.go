@@ -63,6 +63,7 @@ func (c *compiler) signal() {
 func (c *compiler) run(ctx context.Context) {
 	var last *draft
 	rest := time.NewTimer(quiet)
+	var busy time.Time // since when, zero after a rest
 	defer rest.Stop()
 	for {
 		select {
@@ -70,6 +71,7 @@ func (c *compiler) run(ctx context.Context) {
 			return
 		case <-rest.C:
 			giveBack()
+			busy = time.Time{}
 			continue
 		case <-c.changed:
 		case <-c.node.stale:
@@ -86,7 +88,10 @@ func (c *compiler) run(ctx context.Context) {
 		if !c.deliver(ctx, d) {
 			return
 		}
-		rest.Reset(quiet)
+		if busy.IsZero() {
+			busy = time.Now()
+		}
+		rest.Reset(min(quiet, max(0, unrest-time.Since(busy))))
 	}
 }
 

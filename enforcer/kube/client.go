@@ -59,7 +59,8 @@ var (
 func init() {
 	core, discovery := corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion
 	typed.AddKnownTypeWithName(core.WithKind(podKind.called), &leanPod{})
-	typed.AddKnownTypes(core, &corev1.PodList{},
+	typed.AddKnownTypeWithName(core.WithKind(podKind.called+"List"), &leanPodList{})
+	typed.AddKnownTypes(core,
 		&corev1.Namespace{}, &corev1.NamespaceList{}, &corev1.Node{}, &corev1.NodeList{},
 		&corev1.Service{}, &corev1.ServiceList{}, &corev1.ConfigMap{}, &corev1.ConfigMapList{})
 	typed.AddKnownTypes(discovery, &discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{})

@@ -13,13 +13,27 @@ import (
 // times as much, and a node that starts reads all the cluster's pods.
 type leanPod struct{ corev1.Pod }
 
+// leanPodList is the same of all pods in one answer, as servers give it that
+// cannot begin a watch with what there is.
+type leanPodList struct{ corev1.PodList }
+
 // Unmarshal is what the decoder calls.
-func (p *leanPod) Unmarshal(data []byte) error {
-	if less, ok := prune(make([]byte, 0, 1024), data, podFields); ok && p.Pod.Unmarshal(less) == nil {
+func (p *leanPod) Unmarshal(data []byte) error { return unmarshalLean(&p.Pod, data, podFields) }
+
+// Unmarshal is what the decoder calls.
+func (l *leanPodList) Unmarshal(data []byte) error {
+	return unmarshalLean(&l.PodList, data, fields{1: nil, 2: podFields})
+}
+
+func unmarshalLean(into interface {
+	Reset()
+	Unmarshal([]byte) error
+}, data []byte, keep fields) error {
+	if less, ok := prune(make([]byte, 0, 1024), data, keep); ok && into.Unmarshal(less) == nil {
 		return nil
 	}
-	p.Pod = corev1.Pod{}
-	return p.Pod.Unmarshal(data) // which says more, or knows better
+	into.Reset()
+	return into.Unmarshal(data) // which says more, or knows better
 }
 
 // fields are those of a message that are kept, by their numbers in

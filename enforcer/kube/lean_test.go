@@ -28,7 +28,7 @@ func drawPod(t *rapid.T) *corev1.Pod {
 		Labels:          rapid.MapOf(texts, texts).Draw(t, "labels"),
 		Annotations:     rapid.MapOf(texts, texts).Draw(t, "annotations"),
 		OwnerReferences: []metav1.OwnerReference{{Name: "left-out"}},
-		ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "left-out", FieldsV1: &metav1.FieldsV1{Raw: []byte("{}")}}},
+		ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "left-out", FieldsV1: metav1.NewFieldsV1("{}")}},
 	}}
 	if created := moment("created"); created != nil {
 		p.CreationTimestamp = *created
@@ -73,6 +73,16 @@ func TestLeanPodIsWhatIsKeptOfThePod(t *testing.T) {
 		var lean leanPod
 		if err := lean.Unmarshal(text); err != nil {
 			t.Fatal(err)
+		}
+		if text, err = (&corev1.PodList{Items: []corev1.Pod{*whole, *whole}}).Marshal(); err != nil {
+			t.Fatal(err)
+		}
+		var list leanPodList
+		if err := list.Unmarshal(text); err != nil || len(list.Items) != 2 {
+			t.Fatalf("a list: got %d pods, %v, want 2", len(list.Items), err)
+		}
+		if diff := cmp.Diff(lean.Pod, list.Items[1]); diff != "" {
+			t.Fatalf("in a list it is another: %s", diff)
 		}
 		got, err := shelf.strip(&lean)
 		if err != nil {

@@ -78,10 +78,10 @@ func TestServerAway(t *testing.T) {
 	s := newServer(t)
 	s.put(space, worker, running("a", "a", "", "10.1.0.1"))
 	f := s.follow()
-	before := f.until("the pod is there", func(s *Snapshot) bool { return find(s, "a") != nil })
+	f.until("the pod is there", func(s *Snapshot) bool { return find(s, "a") != nil })
 	f.state("it is connected", func(s State) bool { return s.Connected })
 	s.put(strings.Replace(worker, `"zone":"a"`, `"zone":"b"`, 1)) // a watch without an event is taken for broken
-	before = f.until("the watch of nodes works", func(s *Snapshot) bool { return s.Nodes[0].Labels["zone"] == "b" })
+	before := f.until("the watch of nodes works", func(s *Snapshot) bool { return s.Nodes[0].Labels["zone"] == "b" })
 	var lists int
 	s.set(func() { s.away, lists = true, s.lists[paths["Node"]] })
 	lost := f.state("all kinds are away", func(s State) bool { return len(s.Troubles) == 10 })

@@ -143,7 +143,11 @@ func (s *stage) resident(ctx context.Context, t *table, server *apiserver.Server
 	if err != nil {
 		return err
 	}
-	t.figure(figure{name: "memory right after all these changes", value: last.resident / 1e6, unit: megabytes, goal: atMost(c.memory)})
+	if rest, err = e.rests(ctx); err != nil {
+		return err
+	}
+	t.figure(figure{name: "memory once these changes have settled", value: rest.resident / 1e6, unit: megabytes, goal: atMost(c.memory),
+		beside: megabytes.write(last.resident/1e6) + " right after them, " + megabytes.write(max(last.resident, rest.peak)/1e6) + " at the most"})
 	return nil
 }
 
