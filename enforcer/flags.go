@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/nameward/nameward/enforcer/dns"
@@ -154,6 +156,25 @@ func checkConnections(n uint32) error {
 		return fmt.Errorf("%d is out of range, want 64 to %d", n, 1<<22)
 	}
 	return nil
+}
+
+// serviceNames reads Services of the cluster's DNS; nil are those of namespace own
+// and of kubeadm and its kind.
+func serviceNames(own string) func([]string) ([]types.NamespacedName, error) {
+	return func(given []string) ([]types.NamespacedName, error) {
+		if given == nil {
+			return []types.NamespacedName{{Namespace: metav1.NamespaceSystem, Name: "kube-dns"}, {Namespace: own, Name: "nameward-dns"}}, nil
+		}
+		var all []types.NamespacedName
+		for _, s := range given {
+			namespace, name, _ := strings.Cut(s, "/")
+			if len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Label(name)) > 0 {
+				return nil, fmt.Errorf("%q: want namespace/name of a Service, such as kube-system/kube-dns", s)
+			}
+			all = append(all, types.NamespacedName{Namespace: namespace, Name: name})
+		}
+		return all, nil
+	}
 }
 
 func parseNAT64(all []string) ([]netip.Prefix, error) {

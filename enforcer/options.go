@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/nameward/nameward/enforcer/dns"
 	"github.com/nameward/nameward/enforcer/grants"
@@ -33,6 +34,7 @@ type options struct {
 	verdict, mode                 string
 	minTTL, grace                 time.Duration
 	clusterDNS, guardAllow, nat64 []string
+	dnsServices                   []string
 	inCluster                     bool
 	perName, perPod               int
 	tls                           dns.Credentials
@@ -55,6 +57,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.minTTL, "min-ttl", 30*time.Second, "shortest lifetime of a learnt address")
 	f.DurationVar(&o.grace, "grace", 60*time.Second, "how long a learnt address outlives its TTL")
 	f.StringSliceVar(&o.clusterDNS, "cluster-dns", nil, "addresses that pods with name rules may ask on port 53 (comma-separated)")
+	f.StringSliceVar(&o.dnsServices, "cluster-dns-services", nil, "in a cluster, Services by which pods ask DNS, as namespace/name; where neither --cluster-dns nor the settings name addresses, those of these are meant, as they change (comma-separated, default: kube-system/kube-dns and the own namespace's nameward-dns)")
 	f.StringSliceVar(&o.guardAllow, "guard-allow", nil, "private CIDRs that names may resolve to (comma-separated)")
 	f.BoolVar(&o.inCluster, "guard-in-cluster", false, "let names resolve to pods and Services, headless ones too; never to nodes")
 	f.StringSliceVar(&o.nat64, "nat64", nil, "NAT64 prefixes in use besides 64:ff9b::/96 and 64:ff9b:1::/48; names may resolve to what their IPv4 address may (comma-separated)")
@@ -84,6 +87,7 @@ type config struct {
 	mode              convert.Mode
 	minTTL, grace     time.Duration
 	clusterDNS        []netip.Addr
+	dnsServices       []types.NamespacedName
 	guardAllow, nat64 []netip.Prefix
 	inCluster         bool
 	perName, perPod   int
@@ -111,6 +115,7 @@ func (o *options) config(e env) (config, error) {
 	m.note("min-ttl", checkLifetime(o.minTTL))
 	m.note("grace", checkLifetime(o.grace))
 	c.clusterDNS = parsed(&m, "cluster-dns", parseAddresses, o.clusterDNS)
+	c.dnsServices = parsed(&m, "cluster-dns-services", serviceNames(c.namespace), o.dnsServices)
 	c.guardAllow = parsed(&m, "guard-allow", parsePrefixes, o.guardAllow)
 	c.nat64 = parsed(&m, "nat64", parseNAT64, o.nat64)
 	m.note("addresses-per-name", checkAddresses(o.perName))

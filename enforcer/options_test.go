@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net/netip"
 	"os"
@@ -68,6 +69,8 @@ func TestCommandLineMistakes(t *testing.T) {
 		{"a token and half a certificate", "--manifests DIR --token FILE --tls-ca FILE --tls-key FILE", "--tls-cert: required"},
 		{"a token of several words", "--manifests DIR --token FILE --tls-ca CA", "--token: load token " + file + ": no token in it; want one line"},
 		{"an address that is none", "--manifests DIR --cluster-dns kube-dns", `--cluster-dns: "kube-dns": want an IP address`},
+		{"a Service of no namespace", "--manifests DIR --cluster-dns-services kube-dns", `--cluster-dns-services: "kube-dns": want namespace/name of a Service, such as kube-system/kube-dns`},
+		{"a Service that is an address", "--manifests DIR --cluster-dns-services kube-system/10.96.0.10", `--cluster-dns-services: "kube-system/10.96.0.10": want namespace/name`},
 		{"a CIDR that is none", "--manifests DIR --guard-allow 10.0.0.1", `--guard-allow: "10.0.0.1": want a CIDR`},
 		{"a NAT64 prefix of no layout", "--manifests DIR --nat64 64:ff9b::/95", `--nat64: "64:ff9b::/95" is no NAT64 prefix; write an IPv6 one of length 32`},
 		{"no address for a name", "--manifests DIR --addresses-per-name 0", "--addresses-per-name: 0 is out of range, want 1 to 100000"},
@@ -109,6 +112,26 @@ func TestModeIsSetByFlag(t *testing.T) {
 		if got := c.settings().Mode; err != nil || got != want {
 			t.Errorf("--mode %s: got %v and %v, want %v", flag, got, err, want)
 		}
+	}
+}
+
+// N8: who says nothing means the Services that clusters have, and our own.
+func TestClusterDNSServices(t *testing.T) {
+	for _, row := range []struct{ sentence, args, want string }{
+		{"nothing is said", "--namespace dns", "[kube-system/kube-dns dns/nameward-dns]"},
+		{"nothing is meant", "--cluster-dns-services=", "[]"},
+		{"others are", "--cluster-dns-services openshift-dns/dns-default,a/b", "[openshift-dns/dns-default a/b]"},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			var o options
+			flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+			o.register(flags)
+			check(t, flags.Parse(append(strings.Fields(row.args), "--node", "n", "--manifests", t.TempDir())))
+			c, err := o.config(testEnv(new(bytes.Buffer), new(bytes.Buffer)))
+			if got := fmt.Sprint(c.dnsServices); err != nil || got != row.want {
+				t.Errorf("got %s and %v, want %s", got, err, row.want)
+			}
+		})
 	}
 }
 

@@ -29,7 +29,7 @@ func (c config) source(invalid func(kube.Invalid)) (source, error) {
 		return c.folder(), nil
 	}
 	s, err := kube.New(kube.Config{
-		REST: c.cluster, Node: c.node, Namespace: c.namespace, Log: c.log,
+		REST: c.cluster, Node: c.node, Namespace: c.namespace, ClusterDNS: c.dnsServices, Log: c.log,
 		Invalid: func(news kube.Invalid) { c.tellSettings(news.Faults); invalid(news) },
 	})
 	if err != nil {

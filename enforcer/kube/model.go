@@ -38,6 +38,8 @@ type model struct {
 	backends      *backends
 	policies      []*policies
 	configuration *configuration
+	// dns names the Services of the cluster's DNS.
+	dns []key
 }
 
 func newModel(node string, log *slog.Logger) *model {
@@ -115,6 +117,7 @@ func (m *model) snapshot(node string, before *Snapshot) *Snapshot {
 	m.services.snapshot(m.pods, m.pods.departed)
 	clear(m.pods.departed.early)
 	out.Services, out.Balanced = m.services.list, m.services.local
+	out.dns = m.services.clusterAddresses(m.dns)
 	out.Overrides = m.configuration.good
 	respaced := m.respace()
 	out.Namespaces = m.namespaces.list

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	"github.com/nameward/nameward/enforcer/policy"
@@ -277,7 +278,8 @@ func followIn(t *testing.T, config *rest.Config, namespace string) *follower {
 	var err error
 	f.source, err = New(Config{
 		REST: config, Node: "n1", Namespace: namespace, Log: slog.New(slog.DiscardHandler),
-		Invalid: func(news Invalid) { f.invalid <- news },
+		ClusterDNS: []types.NamespacedName{{Namespace: "kube-system", Name: "kube-dns"}, {Namespace: "nameward", Name: "nameward-dns"}},
+		Invalid:    func(news Invalid) { f.invalid <- news },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -244,6 +244,18 @@ func (s *services) gather() {
 	}
 }
 
+// clusterAddresses are those of the Services that are there, sorted.
+func (s *services) clusterAddresses(of []key) []netip.Addr {
+	var all []netip.Addr
+	for _, k := range of {
+		if service := s.all[k]; service != nil {
+			all = append(all, service.ClusterAddresses()...)
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}
+
 // addresses are those of the endpoints of a Service, of whatever port, sorted.
 func (s *services) addresses(k key) []netip.Addr {
 	var all []netip.Addr

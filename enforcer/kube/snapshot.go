@@ -2,9 +2,11 @@ package kube
 
 import (
 	"iter"
+	"net/netip"
 
 	"github.com/nameward/nameward/enforcer/cluster"
 	"github.com/nameward/nameward/enforcer/policy"
+	"github.com/nameward/nameward/enforcer/settings"
 )
 
 // Snapshot is everything that the API server had said at one moment. Nobody
@@ -19,6 +21,26 @@ type Snapshot struct {
 	local     []*policy.Pod
 	others    []policy.Problem
 	revisions map[string]string
+	// dns are the addresses of the Services that Config.ClusterDNS names.
+	dns []netip.Addr
+}
+
+// World and Settings are the cluster's, with the addresses of the cluster's DNS
+// Services where base has none (N8). Settings of the cluster override either.
+func (s *Snapshot) World(node string, base settings.Settings) *policy.World {
+	return s.Cluster.World(node, s.resolved(base))
+}
+
+// Settings are as World has them.
+func (s *Snapshot) Settings(node string, base settings.Settings) settings.Settings {
+	return s.Cluster.Settings(node, s.resolved(base))
+}
+
+func (s *Snapshot) resolved(base settings.Settings) settings.Settings {
+	if len(base.ClusterDNS) == 0 {
+		base.ClusterDNS = s.dns
+	}
+	return base
 }
 
 // Interface gives "": an API server knows no interfaces.

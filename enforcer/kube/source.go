@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 )
@@ -22,6 +23,10 @@ type Config struct {
 	Node string
 	// Namespace is the own one, which has the ConfigMap of settings.
 	Namespace string
+	// ClusterDNS names the Services by which pods ask the cluster's DNS. Their
+	// addresses, as they are at the time, are those of settings.ClusterDNS where
+	// neither the base of the settings nor the ConfigMap says which (N8).
+	ClusterDNS []types.NamespacedName
 	// Log gets what nobody else is told of.
 	Log *slog.Logger
 	// Clock is time.Now where it is nil.
@@ -53,6 +58,9 @@ func New(c Config) (*Source, error) {
 	}
 	s := &Source{config: c, http: shared, model: newModel(c.Node, c.Log), health: newHealth(c.Clock, c.Log)}
 	m := s.model
+	for _, n := range c.ClusterDNS {
+		m.dns = append(m.dns, key{n.Namespace, n.Name})
+	}
 	shelves := []struct {
 		kind  kind
 		shelf shelf

@@ -170,19 +170,3 @@ func TestCertManager(t *testing.T) {
 		t.Errorf("got issuer %s", name)
 	}
 }
-
-// Pods with name rules may ask the cluster's DNS too, where helm can see it (N8).
-func TestClusterDNSIsFound(t *testing.T) {
-	cluster := full
-	cluster.Objects = installed{&core.Service{
-		TypeMeta: meta("v1", "Service"), ObjectMeta: named("kube-system", "kube-dns"),
-		Spec: core.ServiceSpec{ClusterIPs: []string{"10.96.0.10", "fd96::a"}},
-	}}
-	r, err := render.Chart(chartFolder, namespace, cluster)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "--cluster-dns=$(NAMEWARD_DNS_SERVICE_HOST),10.96.0.10,fd96::a\n"; !strings.Contains(strings.Join(r.Objects, ""), want) {
-		t.Errorf("got no %s", want)
-	}
-}

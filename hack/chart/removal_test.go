@@ -8,6 +8,7 @@ import (
 	apps "k8s.io/api/apps/v1"
 	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
+	rbac "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/nameward/nameward/hack/chart/render"
@@ -74,6 +75,14 @@ func TestRemovalHook(t *testing.T) {
 	}
 	if want := []string{"ServiceAccount", "Role", "ConfigMap", "RoleBinding", "Job"}; !slices.Equal(kinds, want) {
 		t.Errorf("got %q, want %q", kinds, want)
+	}
+	// Least privilege: what the Job asks for, and only while it runs.
+	wanted := []rbac.PolicyRule{
+		{APIGroups: []string{"apps"}, Resources: []string{"daemonsets"}, ResourceNames: []string{"nameward-enforcer"}, Verbs: []string{"get", "patch"}},
+		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"deletecollection"}},
+	}
+	if rules := get[*rbac.Role](t, decode(t, r.Hooks), "Role/nameward-removal").Rules; !equality.Semantic.DeepEqual(rules, wanted) {
+		t.Errorf("got %+v, want %+v", rules, wanted)
 	}
 	job := get[*batch.Job](t, decode(t, r.Hooks), "Job/nameward-removal").Spec
 	if p := job.Template.Spec; !p.HostNetwork || p.RestartPolicy != core.RestartPolicyNever || *job.BackoffLimit != 0 || !*p.SecurityContext.RunAsNonRoot {

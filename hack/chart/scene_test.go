@@ -50,6 +50,7 @@ var valueSets = []struct {
 		"enforcer.image.digest=sha256:0123456789012345678901234567890123456789012345678901234567890123"}},
 	{"an API server that no Service leads to", []string{"apiServer.host=api.example.org", "apiServer.port=6443"}},
 	{"closed by default, on trial", []string{"settings.default=Deny", "settings.mode=audit", "settings.clusterDNS={10.96.0.10,fd96::a}", "settings.guardAllow={10.9.0.0/16}", "settings.guardInCluster=true", "settings.addressesPerName=50"}},
+	{"DNS by Services of other names", []string{"enforcer.clusterDNSServices={openshift-dns/dns-default}"}},
 	{"interfaces by name", []string{"enforcer.podInterfaces={eni*,cali*}", "enforcer.ignoreInterfaces={cilium*}", "enforcer.netnsDirectories={/run/netns,/run/docker/netns}"}},
 	{"a Corefile of one's own", []string{"dns.corefile=.:53 {\n  whoami\n}\n"}},
 	{"more in the Corefile", []string{"dns.pluginOptions={hold 500ms servfail,lockdown nxdomain cluster.local}", "dns.serverBlocks=corp.example:53 {\n  nameward\n  forward . 192.0.2.53\n}\n", "dns.upstream={192.0.2.1,192.0.2.2}", "dns.clusterDomain=k8s.example", "dns.reverseZones={10.0.0.0/8}"}},

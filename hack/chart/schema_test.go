@@ -42,6 +42,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		{"certificates from nowhere", []string{"certificates.source=vault"}, []string{"at '/certificates/source'", "'chart', 'cert-manager', 'existing'"}},
 		{"an argument that is none", []string{"enforcer.extraArgs={nat64}"}, []string{"at '/enforcer/extraArgs/0': 'nat64' does not match pattern '^--'"}},
 		{"replace, but whom", []string{"dns.mode=replace"}, []string{"dns.mode is replace, and dns.service.clusterIP is empty: set it to the address of the cluster's DNS"}},
+		{"a Service of no namespace", []string{"enforcer.clusterDNSServices={kube-dns}"}, []string{"at '/enforcer/clusterDNSServices/0'", "'kube-dns' does not match pattern"}},
 		{"node-local, but in front of what", []string{"dns.mode=node-local"}, []string{"dns.mode is node-local, and dns.nodeLocal.clusterDNS is empty: set it to"}},
 		{"node-local in front of itself", []string{"dns.mode=node-local", "dns.nodeLocal.clusterDNS=169.254.20.10"}, []string{"CoreDNS would ask itself"}},
 		{"node-local, but no enforcer listens", []string{"dns.mode=node-local", "dns.nodeLocal.clusterDNS=10.96.0.10", "enforcer.dnsTargets={tcp://x:7353}"}, []string{"add it, or leave enforcer.dnsTargets empty"}},

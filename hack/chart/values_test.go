@@ -62,10 +62,10 @@ func TestModesOfDNS(t *testing.T) {
 		{"beside: replicas that enforcers find by their Service, with tokens", nil,
 			[]string{"Deployment/nameward-dns", "Service/nameward-dns", "Service/nameward-dns-stream", "PodDisruptionBudget/nameward-dns", "Secret/nameward-dns-tls", "ConfigMap/nameward-ca", "ClusterRole/nameward-dns", "NetworkPolicy/nameward-dns"},
 			[]string{"DaemonSet/nameward-dns"},
-			[]string{"--dns=service://nameward/nameward-dns-stream:7353", "--tls-ca=/etc/nameward/ca/ca.crt", "--token=/var/run/secrets/nameward/token", "--cluster-dns=$(NAMEWARD_DNS_SERVICE_HOST)"}, nil},
+			[]string{"--dns=service://nameward/nameward-dns-stream:7353", "--tls-ca=/etc/nameward/ca/ca.crt", "--token=/var/run/secrets/nameward/token"}, []string{"--cluster-dns"}},
 		{"replace: the same, at the address that pods know", replaced,
 			[]string{"Deployment/nameward-dns", "Service/nameward-dns"}, []string{"DaemonSet/nameward-dns"},
-			[]string{"--cluster-dns=10.96.0.10"}, nil},
+			nil, []string{"--cluster-dns"}},
 		{"node-local: a socket on each node, no certificates, no rights", nodeLocal,
 			[]string{"DaemonSet/nameward-dns", "ServiceAccount/nameward-dns"},
 			[]string{"Deployment/nameward-dns", "Service/nameward-dns", "Service/nameward-dns-stream", "Secret/nameward-dns-tls", "ClusterRole/nameward-dns", "NetworkPolicy/nameward-dns"},
@@ -74,7 +74,9 @@ func TestModesOfDNS(t *testing.T) {
 			[]string{"ServiceAccount/nameward-dns", "ConfigMap/nameward-corefile", "Service/nameward-dns"}, nil, []string{"--dns=", "--tls", "--token", "--cluster-dns"}},
 		{"none, and CoreDNS elsewhere: with its authority", []string{"dns.mode=none", "enforcer.dnsTargets={tcp://dns.example.org:7353,unix:///run/x.sock}"}, nil, nil,
 			[]string{"--dns=tcp://dns.example.org:7353", "--dns=unix:///run/x.sock", "--tls-ca=/etc/nameward/ca/ca.crt"}, nil},
-		{"what is set for cluster DNS is what counts", []string{"settings.clusterDNS={192.0.2.53}"}, nil, nil, nil, []string{"--cluster-dns"}},
+		{"what is set for cluster DNS is what counts", append([]string{"settings.clusterDNS={192.0.2.53}"}, nodeLocal...), nil, nil, nil, []string{"--cluster-dns"}},
+		{"the cluster's DNS has a Service of another name", []string{"enforcer.clusterDNSServices={openshift-dns/dns-default,nameward/nameward-dns}"}, nil, nil,
+			[]string{"--cluster-dns-services=openshift-dns/dns-default,nameward/nameward-dns"}, []string{"--cluster-dns="}},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			all := rendered(t, row.set...)

@@ -46,6 +46,10 @@ type Frontend struct {
 // have no address, or somebody else makes their slices.
 func (f *Frontend) Selects() bool { return len(f.addresses) > 0 && len(f.selector) > 0 }
 
+// ClusterAddresses are the addresses that the cluster has given the Service, of all
+// families. The slice is shared.
+func (f *Frontend) ClusterAddresses() []netip.Addr { return f.addresses[:f.cluster:f.cluster] }
+
 // frontendPort is a port of a Service. Target is the port of a pod behind it,
 // unless targetName names one of the pod's container ports.
 type frontendPort struct {

@@ -56,21 +56,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- /* What pods with name rules may always ask (N8). The API server gives our Service its address when it is made;
-kubelet tells it to pods that start later, in the variable of its name. */ -}}
+{{- /* What pods with name rules may always ask (N8), where it is no Service: those enforcers look up themselves. */ -}}
 {{- define "nameward.clusterDNS" -}}
-{{- $known := list -}}
-{{- if eq .Values.dns.mode "node-local" }}
-{{- $known = list .Values.dns.nodeLocal.address }}
-{{- if .Values.dns.nodeLocal.clusterDNS }}{{ $known = append $known .Values.dns.nodeLocal.clusterDNS }}{{ end }}
-{{- else if include "nameward.stream" . }}
-{{- if .Values.dns.service.clusterIP }}
-{{- $known = append $known .Values.dns.service.clusterIP }}
-{{- else }}
-{{- $known = append $known "$(NAMEWARD_DNS_SERVICE_HOST)" }}
-{{- end }}
-{{- end }}
-{{- $kubeDNS := lookup "v1" "Service" "kube-system" "kube-dns" }}
-{{- if $kubeDNS }}{{ $known = concat $known ($kubeDNS.spec.clusterIPs | default list) }}{{ end }}
-{{- join "," ($known | uniq) }}
+{{- if eq .Values.dns.mode "node-local" }}{{ .Values.dns.nodeLocal.address }},{{ .Values.dns.nodeLocal.clusterDNS }}{{ end }}
 {{- end }}

@@ -98,6 +98,9 @@ httpGet:
 - --cluster-dns={{ . }}
 {{- end }}
 {{- end }}
+{{- with .Values.enforcer.clusterDNSServices }}
+- --cluster-dns-services={{ join "," . }}
+{{- end }}
 - --start-posture={{ lower .Values.settings.startPosture }}
 - --connections={{ int .Values.enforcer.connections }}
 - --addresses-per-pod={{ int .Values.enforcer.addressesPerPod }}
