@@ -2,6 +2,7 @@ package pods
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -31,6 +32,13 @@ func TestLostEvents(t *testing.T) {
 	e.close()
 }
 
+// past returns what the finder has said so far, while it goes on.
+func (s *scene) past() []*Located {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
+}
+
 // A port that leaves a bridge is not an interface that is gone.
 func TestBridgePortsThatLeaveStay(t *testing.T) {
 	s := newScene(t).start()
@@ -46,7 +54,7 @@ func TestBridgePortsThatLeaveStay(t *testing.T) {
 	s.cable(s.sandbox(), "veth2", "eth0")
 	s.awaitUnknown("veth2")
 	s.awaitAt("a", "veth1")
-	for _, l := range s.seen {
+	for _, l := range s.past() {
 		for _, u := range l.Unknown {
 			if len(l.Interfaces) > 0 && u.Name == "veth1" {
 				t.Error("veth1 was unknown in between")

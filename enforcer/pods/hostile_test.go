@@ -188,7 +188,7 @@ func TestWhy(t *testing.T) {
 	s.finder.Want([]Pod{pod("a", "cart-0"), pod("b", "cart-1", "10.1.0.5", "fd00::5")})
 	s.awaitNot("b", "no route leads to 10.1.0.5 or fd00::5 alone", "enforcer cni install", filepath.Clean(s.config.Cache))
 	s.awaitNot("a", "the API server knows no address of it yet")
-	for _, l := range s.seen {
+	for _, l := range s.past() {
 		if _, told := l.Why["a"]; told && time.Since(began) < grace {
 			t.Error("a pod without an address is told of at once, want a grace")
 		}
