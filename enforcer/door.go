@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nameward/nameward/enforcer/chain"
 	"github.com/nameward/nameward/enforcer/pods"
@@ -17,6 +20,24 @@ type door struct {
 	attached *attached
 	// missing is what stands between the node and enforcing at all.
 	missing func() []string
+	waits   prometheus.ObserverVec
+	clock   func() time.Time
+}
+
+// newWaits shows what the chain costs the starts of pods, and how often they were
+// let down.
+func newWaits(r prometheus.Registerer) *prometheus.HistogramVec {
+	waits := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "nameward", Name: "pod_start_wait_seconds",
+		Help: "How long starts of pods waited in the CNI chain, from when their interface was known, by whether their policy was in the kernel then (enforced) or not (late).",
+		// From a write to the kernel to the longest wait, if nobody has set another (chain.DefaultTimeout).
+		Buckets: []float64{.001, .0025, .005, .01, .02, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"result"})
+	r.MustRegister(waits)
+	for _, result := range []string{"enforced", "late"} {
+		waits.WithLabelValues(result)
+	}
+	return waits
 }
 
 var errNoUID = errors.New("the container runtime does not tell K8S_POD_UID, by which a pod is known; containerd does from 1.4 on, CRI-O from 1.20 on")
@@ -27,11 +48,15 @@ func (d *door) Add(ctx context.Context, a chain.Attachment) error {
 	if a.UID == "" {
 		return errNoUID
 	}
+	began := d.clock()
 	d.finder.Told(pods.Attachment(a))
 	err := d.attached.wait(ctx, policy.EndpointOf(a.UID), a.IfIndex)
+	waited := d.clock().Sub(began).Seconds()
 	if err == nil {
+		d.waits.WithLabelValues("enforced").Observe(waited)
 		return nil
 	}
+	d.waits.WithLabelValues("late").Observe(waited)
 	if lacking := d.missing(); len(lacking) > 0 {
 		return fmt.Errorf("the policy of pod %s is not in the kernel: %s", a, strings.Join(lacking, "; "))
 	}

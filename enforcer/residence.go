@@ -47,7 +47,7 @@ func (c config) reside(n *node, comp *compiler, kernel *datapath.Datapath, r pro
 	finder := pods.New(c.resident.finding(c.log))
 	here := &residence{
 		where:    newWhereabouts(c.node, finder, comp, n, before, reporter.PodTrouble),
-		door:     &door{finder: finder, attached: n.attached, missing: func() []string { return missing(n, nil) }},
+		door:     &door{finder: finder, attached: n.attached, missing: func() []string { return missing(n, nil) }, waits: newWaits(r), clock: time.Now},
 		reporter: reporter,
 		begun:    make(chan struct{}),
 		standing: standing{tell: reporter.Set},

@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nameward/nameward/enforcer/chain"
 	"github.com/nameward/nameward/enforcer/datapath"
@@ -51,7 +55,11 @@ func TestAppliedRevisions(t *testing.T) {
 // D9: who comes without a policy in the kernel is told why.
 func TestDoor(t *testing.T) {
 	lacking := []string{}
-	d := &door{finder: pods.New(pods.Config{}), attached: newAttached(), missing: func() []string { return lacking }}
+	r, now := prometheus.NewPedanticRegistry(), time.Unix(0, 0)
+	d := &door{
+		finder: pods.New(pods.Config{}), attached: newAttached(), missing: func() []string { return lacking }, waits: newWaits(r),
+		clock: func() time.Time { now = now.Add(15 * time.Millisecond); return now },
+	}
 	a := chain.Attachment{ContainerID: "c", Namespace: "app", Name: "client", UID: podRef.UID, Interface: "veth1", IfIndex: 7, Addresses: []netip.Addr{podAddr}}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -77,6 +85,16 @@ func TestDoor(t *testing.T) {
 	d.attached.replace(map[policy.EndpointID]datapath.Interface{podID: {Name: "veth1", Index: 7}})
 	if err := errors.Join(d.Check(t.Context(), a), d.Add(t.Context(), a)); err != nil {
 		t.Errorf("got %v, want no error", err)
+	}
+	page := get(t, pages(r, nil), "/metrics", http.StatusOK)
+	for _, want := range []string{
+		`nameward_pod_start_wait_seconds_bucket{result="enforced",le="0.01"} 0`,
+		`nameward_pod_start_wait_seconds_bucket{result="enforced",le="0.02"} 1`,
+		`nameward_pod_start_wait_seconds_count{result="late"} 2`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the metrics have no %s", want)
+		}
 	}
 	a.UID = ""
 	if err := d.Add(t.Context(), a); !errors.Is(err, errNoUID) {

@@ -57,8 +57,58 @@ func figures(s *stage) error {
 	if err != nil {
 		return err
 	}
+	if err := s.podStarts(ns); err != nil {
+		return err
+	}
 	s.costs()
 	return nil
+}
+
+// podStarts are, one per node at a time: how long the chain had them wait.
+func (s *stage) podStarts(ns string) error {
+	const goal = "0.02" // seconds, which is a bucket's limit
+	before, err := s.waits(goal)
+	if err != nil {
+		return err
+	}
+	for round := range s.times(10, 2) {
+		var pods []cluster.Pod
+		for _, n := range s.nodes {
+			pods = append(pods, cluster.Pod{Namespace: ns, Name: fmt.Sprintf("start-%d-%s", round, n), Node: n, Labels: map[string]string{"samples": "true"}})
+		}
+		if err := s.Start(s.ctx, pods...); err != nil {
+			return err
+		}
+	}
+	after, err := s.waits(goal)
+	if err != nil {
+		return err
+	}
+	count := after.count - before.count
+	s.figure(fmt.Sprintf("pod's interface known → enforced, %.0f starts", count),
+		fmt.Sprintf("mean %.1f ms, %.0f of them ≤ 20 ms", 1000*(after.sum-before.sum)/count, after.within-before.within), "≤ 20 ms")
+	return nil
+}
+
+// waiting is what the enforcers of all nodes say of pods that started.
+type waiting struct{ count, sum, within float64 }
+
+func (s *stage) waits(limit string) (w waiting, err error) {
+	const name = "nameward_pod_start_wait_seconds"
+	for _, n := range s.nodes {
+		for series, to := range map[string]*float64{
+			name + `_count{result="enforced"}`:                     &w.count,
+			name + `_sum{result="enforced"}`:                       &w.sum,
+			name + `_bucket{result="enforced",le="` + limit + `"}`: &w.within,
+		} {
+			value, err := s.metric(s.ctx, n, series)
+			if err != nil {
+				return w, err
+			}
+			*to += value
+		}
+	}
+	return w, nil
 }
 
 // changes allows and forbids again and again, and waits for all nodes each time.
