@@ -12,7 +12,16 @@ import (
 	"github.com/nameward/nameward/hack/e2e/cluster"
 )
 
-// churn: pods that were leave no pins and no entries (D8, P16).
+// tables counts the kernel's tables that a node's enforcer has open, and the memory
+// of their entries: hash tables without preallocation tell what is in them.
+const tables = `
+here=$(readlink /proc/self/ns/net)
+for p in /proc/[0-9]*; do
+	[ "$(cat "$p/comm")" = enforcer ] && [ "$(readlink "$p/ns/net")" = "$here" ] && cat "$p"/fdinfo/*
+done 2>/dev/null | awk '/^memlock/ { bytes = $2 } /^map_id/ && !seen[$2]++ { maps++; sum += bytes } END { print maps " tables of " sum " bytes" }'
+`
+
+// churn: pods that were leave no pins, no entries and no memory (D8, P16).
 func churn(s *stage) error {
 	ns, err := s.place("")
 	if err != nil {
@@ -27,6 +36,10 @@ func churn(s *stage) error {
 		return err
 	}
 	before, err := s.kept(s.ctx)
+	if err != nil {
+		return err
+	}
+	memory, err := s.memory()
 	if err != nil {
 		return err
 	}
@@ -45,7 +58,28 @@ func churn(s *stage) error {
 			return err
 		})
 	})
+	_ = s.check(fmt.Sprintf("after %d pods enforcers have at most half as much memory again", total), func() error {
+		return cluster.Await(s.ctx, 2*time.Minute, "memory to be given back", func(context.Context) error {
+			after, err := s.memory()
+			if err == nil && after > memory*3/2 {
+				err = fmt.Errorf("got %.0f MB on all nodes, and %.0f MB before", after/1e6, memory/1e6)
+			}
+			return err
+		})
+	})
 	return nil
+}
+
+// memory is the enforcers' of all nodes, in bytes.
+func (s *stage) memory() (sum float64, err error) {
+	for _, n := range s.nodes {
+		value, err := s.metric(s.ctx, n, "process_resident_memory_bytes")
+		if err != nil {
+			return 0, err
+		}
+		sum += value
+	}
+	return sum, nil
 }
 
 // quiet waits until other scenarios' pods have gone.
@@ -77,8 +111,8 @@ func (s *stage) wave(ns string, from, to int) error {
 	return err
 }
 
-// kept is what each node keeps for pods: pins by directory, and pods in the
-// enforcer's count.
+// kept is what each node keeps for pods: pins, tables and pods in the enforcer's
+// count.
 func (s *stage) kept(ctx context.Context) (string, error) {
 	var all strings.Builder
 	for _, n := range s.nodes {
@@ -86,7 +120,11 @@ func (s *stage) kept(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&all, "%s: %s pins", n, strings.TrimSpace(pins))
+		open, err := s.lab.node(ctx, n, "sh", "-c", tables)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&all, "%s: %s pins, %s", n, strings.TrimSpace(pins), strings.TrimSpace(open))
 		for _, name := range []string{"nameward_endpoints", "nameward_interfaces_missing"} {
 			value, err := s.metric(ctx, n, name)
 			if err != nil {
