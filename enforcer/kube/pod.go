@@ -2,6 +2,8 @@ package kube
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,3 +73,9 @@ func claimOf(p *corev1.Pod) int64 {
 // hasAddress says whether addresses of the pod are its own: those of hostNetwork
 // pods are their nodes' (P17).
 func (p *pod) hasAddress() bool { return !p.HostNetwork }
+
+// same says whether q is p but for its claim.
+func (p *pod) same(q *pod) bool {
+	return p.Ref == q.Ref && p.Node == q.Node && p.HostNetwork == q.HostNetwork && p.Finished == q.Finished &&
+		slices.Equal(p.Addresses, q.Addresses) && maps.Equal(p.Labels, q.Labels) && slices.Equal(p.Ports, q.Ports)
+}

@@ -1,12 +1,9 @@
 package kube
 
 import (
-	"cmp"
 	"iter"
 	"log/slog"
-	"maps"
 	"net/netip"
-	"slices"
 
 	"github.com/nameward/nameward/enforcer/policy"
 )
@@ -163,19 +160,7 @@ func (s *pods) take(at int32, p *pod) {
 	if p.Node == s.node {
 		s.local[at], s.localsStale = true, true
 	}
-	if !p.hasAddress() {
-		return
-	}
-	for _, a := range p.Addresses {
-		switch other, taken := s.owner[a.As16()]; {
-		case !taken:
-			s.owner[a.As16()] = at
-		case s.contested[a] == nil:
-			s.contested[a] = []int32{other, at}
-		default:
-			s.contested[a] = append(s.contested[a], at)
-		}
-	}
+	s.settle(at, p)
 }
 
 // leave takes the pod of a place out of everything but the place.
@@ -187,117 +172,7 @@ func (s *pods) leave(at int32) {
 		s.localsStale = true
 	}
 	delete(s.cropped, at)
-	if !p.hasAddress() {
-		return
-	}
-	for _, a := range p.Addresses {
-		rivals := slices.DeleteFunc(s.contested[a], func(other int32) bool { return other == at })
-		switch len(rivals) {
-		case 0:
-			delete(s.owner, a.As16())
-			continue
-		case 1:
-			delete(s.contested, a)
-		default:
-			s.contested[a] = rivals
-		}
-		s.owner[a.As16()] = rivals[0]
-		s.judge(a, rivals)
-	}
-}
-
-// judgeAll settles who has the addresses of a pod, and says whether that
-// differs from before.
-func (s *pods) judgeAll(at int32) bool {
-	changed := false
-	for _, a := range s.all[at].Addresses {
-		if rivals := s.contested[a]; rivals != nil {
-			changed = s.judge(a, rivals) || changed
-		}
-	}
-	return changed
-}
-
-// judge gives an address to the newest of those that name it (P16): the others
-// are about to go, and what they left behind is not the new pod's.
-func (s *pods) judge(a netip.Addr, rivals []int32) (changed bool) {
-	before := s.owner[a.As16()]
-	now := slices.MaxFunc(rivals, func(x, y int32) int {
-		p, q := s.all[x], s.all[y]
-		return cmp.Or(cmp.Compare(p.claim, q.claim), compareKeys(p.key(), q.key()))
-	})
-	s.owner[a.As16()] = now
-	owner := s.all[now]
-	for _, at := range rivals {
-		if s.crop(at) {
-			changed = true
-			if p := s.all[at]; p != owner {
-				s.log.Warn("two pods have one address; it is taken for that of the newer", "address", a,
-					"newer", owner.key(), "older", p.key())
-			}
-		}
-	}
-	return changed || before != now
-}
-
-// crop takes the addresses from a pod that others have now, and says whether
-// that changes anything.
-func (s *pods) crop(at int32) bool {
-	p := s.all[at]
-	own := make([]netip.Addr, 0, len(p.Addresses))
-	for _, a := range p.Addresses {
-		if s.owner[a.As16()] == at {
-			own = append(own, a)
-		}
-	}
-	before, had := s.cropped[at]
-	switch {
-	case len(own) == len(p.Addresses):
-		if !had {
-			return false
-		}
-		delete(s.cropped, at)
-		s.given[at] = &p.Pod
-	case had && slices.Equal(before.Addresses, own):
-		return false
-	default:
-		less := p.Pod
-		less.Addresses = own
-		s.cropped[at], s.given[at] = &less, &less
-	}
-	s.listStale, s.localsStale = true, s.localsStale || s.local[at]
-	return true
-}
-
-// snapshot gives all pods and those of this node, the same slices while nothing
-// is different.
-func (s *pods) snapshot() (all, local []*policy.Pod) {
-	if s.listStale {
-		s.listStale = false
-		s.list = make([]*policy.Pod, 0, len(s.given)-s.empty)
-		for rest := s.given; len(rest) > 0; {
-			run := slices.Index(rest, nil)
-			if run < 0 {
-				run = len(rest)
-			}
-			s.list = append(s.list, rest[:run]...)
-			rest = rest[min(run+1, len(rest)):]
-		}
-	}
-	if s.localsStale {
-		s.localsStale = false
-		s.locals = nil
-		for _, at := range slices.Sorted(maps.Keys(s.local)) {
-			s.locals = append(s.locals, s.given[at])
-		}
-	}
-	return s.list, s.locals
-}
-
-// has says whether a pod has the address for its own.
-func (s *pods) has(a netip.Addr) bool {
-	_, taken := s.owner[a.As16()]
-	return taken
+	s.vacate(at, p)
 }
 
 // of gives the pods of a namespace.
@@ -309,10 +184,4 @@ func (s *pods) of(namespace string) []*policy.Pod {
 		}
 	}
 	return all
-}
-
-// same says whether q is p but for its claim.
-func (p *pod) same(q *pod) bool {
-	return p.Ref == q.Ref && p.Node == q.Node && p.HostNetwork == q.HostNetwork && p.Finished == q.Finished &&
-		slices.Equal(p.Addresses, q.Addresses) && maps.Equal(p.Labels, q.Labels) && slices.Equal(p.Ports, q.Ports)
 }
