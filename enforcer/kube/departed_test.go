@@ -1,10 +1,13 @@
 package kube
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,41 +152,71 @@ func TestDeparted(t *testing.T) {
 // P22: a snapshot waits for pods that a slice names already, and for those that
 // nobody else has heard of no longer than between any two.
 func TestEarly(t *testing.T) {
+	const soon = shortPause / 5
+	type story = func(*testing.T, *Source)
+	pods := func(texts ...string) story {
+		return func(t *testing.T, s *Source) {
+			for _, text := range texts {
+				s.model.take(t, s.model.pods, text, &corev1.Pod{})
+			}
+		}
+	}
+	slice := func(x string) story {
+		return func(t *testing.T, s *Source) {
+			s.model.take(t, s.model.backends, sliceOf(x, "10.1.0.1=first"), &discoveryv1.EndpointSlice{})
+		}
+	}
+	first := running("web-1", "first", "", "10.1.0.1")
+	unread := func(_ *testing.T, s *Source) { s.health.expect(podKind) }
+	read := func(_ *testing.T, s *Source) {
+		s.health.read(podKind)
+		s.model.signal()
+	}
 	for _, c := range []struct {
 		sentence string
-		before   []string
-		comes    string
+		before   []story
+		comes    story
 		waits    time.Duration
 	}{
-		{"the pod comes", nil, running("web-1", "first", "", "10.1.0.1"), shortPause / 5},
-		{"it comes without its address", nil, running("web-1", "first", ""), shortPause},
-		{"another pod comes", nil, running("web-2", "second", "", "10.1.0.2"), shortPause},
-		{"it was there before", []string{running("web-1", "first", "", "10.1.0.1")}, "", 0},
+		{"the pod comes", nil, pods(first), soon},
+		{"it comes without its address", nil, pods(running("web-1", "first", "")), shortPause},
+		{"another pod comes", nil, pods(running("web-2", "second", "", "10.1.0.2")), shortPause},
+		{"it was there before", []story{pods(first)}, pods(), 0},
+		{"it was there, and has left", []story{pods(first), slice("y"), pods(strings.Replace(first, "Running", "Succeeded", 1))}, pods(), 0},
+		{"an earlier snapshot has waited for it", []story{slice("x"), slice("y")}, pods(), 0},
+		{"pods have not been read yet", []story{unread}, read, soon + shortPause},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log := slog.New(slog.DiscardHandler)
-				s := &Source{model: newModel("n1", log), health: newHealth(time.Now, log)}
-				for _, pod := range c.before {
-					s.model.take(t, s.model.pods, pod, &corev1.Pod{})
+				s := &Source{model: newModel("n1", log), health: newHealth(time.Now, log), http: &http.Client{}, config: Config{Node: "n1", Clock: time.Now}}
+				for _, happened := range c.before {
+					happened(t, s)
+					s.model.snapshot("n1", nil)
 				}
-				s.model.take(t, s.model.backends, sliceOf("x", "10.1.0.1=first"), &discoveryv1.EndpointSlice{})
-				if c.comes != "" {
-					go func() {
-						time.Sleep(shortPause / 5)
-						s.model.take(t, s.model.pods, c.comes, &corev1.Pod{})
-					}()
+				slice("x")(t, s)
+				s.model.signal()
+				var comes sync.WaitGroup
+				defer comes.Wait()
+				comes.Go(func() {
+					time.Sleep(soon)
+					c.comes(t, s)
+				})
+				began, waited := time.Now(), time.Duration(-1)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				err := s.Run(ctx, func(*Snapshot) {
+					if waited < 0 {
+						waited = time.Since(began)
+					}
+					if s.model.early() {
+						t.Error("the next snapshot would wait again")
+					}
+					cancel()
+				})
+				if err != nil || waited != c.waits {
+					t.Errorf("got %v and a wait of %v, want one of %v", err, waited, c.waits)
 				}
-				began := time.Now()
-				s.gather(t.Context())
-				if got := time.Since(began); got != c.waits {
-					t.Errorf("waited %v, want %v", got, c.waits)
-				}
-				s.model.snapshot("n1", nil)
-				if s.model.early() {
-					t.Error("the next snapshot would wait again")
-				}
-				time.Sleep(shortPause)
 			})
 		})
 	}
