@@ -25,13 +25,13 @@ func TestTablesAgreeWithRules(t *testing.T) {
 				continue
 			}
 			for range 12 {
-				agree(t, c, w, drawFlow(t, p))
+				agree(t, c, w, drawFlow(t, w, p))
 			}
 		}
 	})
 }
 
-func drawFlow(t *rapid.T, p *Pod) Flow {
+func drawFlow(t *rapid.T, w *World, p *Pod) Flow {
 	f := Flow{
 		Direction: pick(t, "direction", []Direction{Ingress, Egress}),
 		Pod:       p,
@@ -40,6 +40,13 @@ func drawFlow(t *rapid.T, p *Pod) Flow {
 	}
 	if f.Protocol != 1 {
 		f.Port = pick(t, "port", poolPorts)
+	}
+	if f.Direction == Egress && len(w.Services) > 0 && chance(t, "to a Service", 3) {
+		s := pick(t, "which Service", w.Services)
+		if len(s.Addresses) > 0 && len(s.Ports) > 0 {
+			port := pick(t, "which port", s.Ports)
+			f.Peer, f.Protocol, f.Port = pick(t, "at which address", s.Addresses), port.Protocol, port.Port
+		}
 	}
 	if f.Direction == Egress && chance(t, "resolved", 2) {
 		f.Names = rapid.SliceOfNDistinct(rapid.SampledFrom(poolNames), 1, 3, rapid.ID[string]).Draw(t, "names")

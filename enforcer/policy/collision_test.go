@@ -22,7 +22,7 @@ func TestCollisionsAreClosed(t *testing.T) {
 				continue
 			}
 			for range 12 {
-				f := drawFlow(t, p)
+				f := drawFlow(t, w, p)
 				got := c.Tables.Judge(ep, f.Direction, f.Peer, f.Protocol, f.Port, 0)
 				want := sound.Tables.Judge(ep, f.Direction, f.Peer, f.Protocol, f.Port, 0)
 				if got.Verdict == Allow && want.Verdict != Allow {

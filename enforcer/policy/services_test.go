@@ -132,6 +132,41 @@ func TestServiceDeniedByTwoTiers(t *testing.T) {
 	}
 }
 
+// P22, D7: a Service that policies let reach before and after a change of ports
+// stays open half way, before its pod has the new policy and after.
+func TestServiceStaysOpenHalfWay(t *testing.T) {
+	db := podsIn("shop", "app=db")
+	one := network("np", accept(db).on(tcp(8080)))
+	more := network("np", accept(db).on(tcpRange(8080, 8081)))
+	far := network("np", accept(db).on(tcpRange(8080, 8081)), accept(block("198.18.0.0/15")))
+	for _, c := range []struct {
+		sentence string
+		from, to Policy
+	}{
+		{"a rule gets more ports", one, more},
+		{"a rule loses ports", more, one},
+		{"a rule gets ports, and another comes", one, far},
+		{"a rule loses ports, and another goes", far, one},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			from := scene(c.from)
+			from.Services = []*Service{shopService("10.0.0.2")}
+			to := *from
+			to.Policies = []*Policy{&c.to}
+			a, b := Compile(from), Compile(&to)
+			between := Transition(a, b)
+			turned := *between
+			turned.Endpoints = b.Tables.Endpoints
+			for when, tables := range map[string]*Tables{"before": between, "after": &turned} {
+				got := tables.Judge(EndpointOf("web"), Egress, netip.MustParseAddr("10.96.0.7"), protocolTCP, 80, AnyPeer)
+				if got.Verdict != Allow || got.Tier != TierNetworkPolicy {
+					t.Errorf("%s the pod has the new policy: got %+v, want it allowed by the NetworkPolicy tier", when, got)
+				}
+			}
+		})
+	}
+}
+
 // P22, P15: a Service with more kinds of backends than can be judged is closed,
 // and told of.
 func TestServiceOfTooManyKinds(t *testing.T) {

@@ -179,7 +179,7 @@ func (j *journey) drawFlows(t *rapid.T, a, b *Compiled) {
 			continue
 		}
 		for range 10 {
-			f := drawFlow(t, p)
+			f := drawFlow(t, pick(t, "aimed at", []*World{j.from, j.to}), p)
 			if f.Direction == Egress && slices.Contains(slices.Concat(p.Addresses, j.from.Pods[n].Addresses), f.Peer) {
 				continue // P19 comes before the tables
 			}
