@@ -73,7 +73,7 @@ func peersBetween(from, to *Compiled) *peerSpace {
 // samePeers says whether every address is the same peer in both.
 func samePeers(a, b *World) bool {
 	ch := changeBetween(a, b)
-	return ch.pods.none() && !ch.cluster && ch.services.none()
+	return ch.pods.none() && len(ch.namespaces) == 0 && !ch.cluster && ch.services.none()
 }
 
 // portsBetween tells apart what from or to do.

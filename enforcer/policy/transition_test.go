@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"pgregory.net/rapid"
 
 	"github.com/nameward/nameward/enforcer/policy/atlas"
@@ -36,7 +37,9 @@ func TestTransitionOfWorlds(t *testing.T) {
 		if !chance(t, "same policies", 3) {
 			to.Policies = changePolicies(t, from.Policies)
 		}
-		to.Pods = changePods(t, from.Pods, 100)
+		if !chance(t, "same pods", 3) {
+			to.Pods = changePods(t, from.Pods, 100)
+		}
 		if chance(t, "new services", 2) {
 			to.Services = changeServices(t, from.Services)
 		}
@@ -45,6 +48,26 @@ func TestTransitionOfWorlds(t *testing.T) {
 		}
 		walk(t, from, &to)
 	})
+}
+
+// D7, P12: where a namespace gets other labels as a policy loses rules, the new
+// policy meets the new peers, never those of before.
+func TestTransitionOfLabelsOfNamespaces(t *testing.T) {
+	green := podsOf("team=green", "")
+	from := scene(cluster(TierAdmin, 1, "cnp", deny(green), accept(podsOf("team=blue", ""))))
+	to := *from
+	to.Policies = pointers([]Policy{cluster(TierAdmin, 1, "cnp", deny(green))})
+	to.Namespaces = maps.Clone(from.Namespaces)
+	to.Namespaces["lab"] = labels.Set{"team": "green"}
+	a := Compile(from)
+	b := a.Next(&to)
+	turned := *Transition(a, b)
+	turned.Endpoints = b.Tables.Endpoints
+	f := packet{peer: "10.0.1.1", port: 80}.flow(t, &to)
+	got := turned.Judge(EndpointOf("web"), f.Direction, f.Peer, f.Protocol, f.Port, AnyPeer)
+	if want := Evaluate(&to, f); want.Verdict != Deny || !agrees(got, want) {
+		t.Errorf("got %+v, want what the new rules say: %+v", got, want)
+	}
 }
 
 func changePolicies(t *rapid.T, policies []*Policy) []*Policy {
