@@ -77,6 +77,7 @@ func (n *names) MustRegister(all ...prometheus.Collector) {
 func TestMetricsAreDocumented(t *testing.T) {
 	registered := &names{all: map[string]bool{}}
 	newMeters(registered, build{})
+	newWaits(registered)
 	own := []prometheus.Collector{
 		newCollector(fixedCounters{}, func() []dns.State { return nil }), newExpiries(func() []dns.Expiry { return nil }),
 		newReportCollector(func() report.Stats { return report.Stats{} }), newServerCollector(func() kube.State { return kube.State{} }, time.Now),
