@@ -68,6 +68,18 @@ func (s *paper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":%q,"uid":%q,"resourceVersion":"1000"}}`, name, name)
 }
 
+// paperwork is what a paper has been asked and told.
+type paperwork struct {
+	read, wrote, reports []string
+	most                 int
+}
+
+func (s *paper) work() paperwork {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return paperwork{slices.Clone(s.read), slices.Clone(s.wrote), slices.Clone(s.reports), s.most}
+}
+
 // start gives an api that reaches it.
 func (s *paper) start(t *testing.T) *api {
 	t.Helper()
@@ -131,17 +143,21 @@ func TestStatusesAreWrittenSideBySide(t *testing.T) {
 			o.crew.land(<-o.crew.landed)
 		}
 	}
-	if server.most != writers {
-		t.Errorf("got %d requests at a time, want %d", server.most, writers)
+	done := server.work()
+	if done.most != writers {
+		t.Errorf("got %d requests at a time, want %d", done.most, writers)
 	}
-	first := slices.Sorted(slices.Values(server.wrote[:writers]))
+	if len(done.wrote) != many {
+		t.Fatalf("got %d writes, want %d", len(done.wrote), many)
+	}
+	first := slices.Sorted(slices.Values(done.wrote[:writers]))
 	for i, name := range first {
 		if want := fmt.Sprintf("p%02d", many-writers+i); name != want {
 			t.Errorf("among the first %d: got %s, want the newest, %s", writers, name, want)
 		}
 	}
-	if got := len(slices.Compact(slices.Sorted(slices.Values(server.wrote)))); got != many || len(server.wrote) != many {
-		t.Errorf("got %d writes of %d statuses, want %d", len(server.wrote), got, many)
+	if got := len(slices.Compact(slices.Sorted(slices.Values(done.wrote)))); got != many {
+		t.Errorf("got writes of %d statuses, want %d", got, many)
 	}
 }
 
@@ -168,7 +184,7 @@ func TestStatusBudget(t *testing.T) {
 			later := noon.Add(time.Hour)
 			o := officeOf(server.start(t), row.queue(), crowd, func() time.Time { return later })
 			var wake time.Time
-			for len(server.read) < 60 && len(server.wrote) < 60 && wake.IsZero() {
+			for done := server.work(); len(done.read) < 60 && len(done.wrote) < 60 && wake.IsZero(); done = server.work() {
 				wake = o.send(t.Context(), later)
 				for o.crew.flying > 0 {
 					land := <-o.crew.landed
@@ -180,8 +196,8 @@ func TestStatusBudget(t *testing.T) {
 					}
 				}
 			}
-			if len(server.read) != row.reads || len(server.wrote) != row.writes {
-				t.Errorf("got %d reads and %d writes, want %d and %d", len(server.read), len(server.wrote), row.reads, row.writes)
+			if done := server.work(); len(done.read) != row.reads || len(done.wrote) != row.writes {
+				t.Errorf("got %d reads and %d writes, want %d and %d", len(done.read), len(done.wrote), row.reads, row.writes)
 			}
 			if got := wake.Sub(later).Round(time.Millisecond); got != row.wait {
 				t.Errorf("got %v until the next, want %v", got, row.wait)
@@ -224,8 +240,8 @@ func TestLeaseWaitsForTheKernel(t *testing.T) {
 	for i, state := range []State{{Policies: manyPolicies(2)}, {Policies: manyPolicies(2), Applied: map[Kind]string{}}} {
 		s.book.set(state)
 		s.look(t.Context())
-		if len(server.reports) != i {
-			t.Fatalf("with %v applied: got reports %s, want %s", state.Applied, server.reports, strconv.Itoa(i))
+		if got := server.work().reports; len(got) != i {
+			t.Fatalf("with %v applied: got reports %s, want %s", state.Applied, got, strconv.Itoa(i))
 		}
 	}
 }
