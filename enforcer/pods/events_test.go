@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -25,11 +26,15 @@ func TestLostEvents(t *testing.T) {
 		close(e.ended)
 	}()
 	var all what
-	for all != everything {
-		<-e.signal
-		all |= e.take().what
+	defer e.close()
+	for late := time.After(patience); all != everything; {
+		select {
+		case <-e.signal:
+			all |= e.take().what
+		case <-late:
+			t.Fatalf("got told of %b, want all, %b", all, everything)
+		}
 	}
-	e.close()
 }
 
 // past returns what the finder has said so far, while it goes on.
