@@ -52,19 +52,42 @@ func TestSceneWithoutPolicyIsOpen(t *testing.T) {
 	silences(t, s)
 }
 
+// patience is how long a test tries again what nothing came back from: on a
+// machine with much else to do, an answer takes longer than a pod waits for it.
+const patience = 10 * time.Second
+
+// answered gives what came of something, as soon as that is not silence.
+func answered[T any](try func() (T, error)) (T, error) {
+	for end := time.Now().Add(patience); ; {
+		got, err := try()
+		if !Blocked(err) || time.Now().After(end) {
+			return got, err
+		}
+	}
+}
+
+// connected opens a connection that nothing drops.
+func connected(t *testing.T, pod *Pod, to netip.AddrPort) (*Conn, error) {
+	return answered(func() (*Conn, error) { return pod.Connect(t.Context(), to) })
+}
+
+func lookedUp(t *testing.T, pod *Pod, name string, f Family) (netip.Addr, error) {
+	return answered(func() (netip.Addr, error) { return pod.Lookup(t.Context(), Authority, name, f) })
+}
+
 func reaches(t *testing.T, pod *Pod, target Target, f Family) {
-	conn, err := pod.Connect(t.Context(), netip.AddrPortFrom(target.Known.Of(f), target.Port))
+	conn, err := connected(t, pod, netip.AddrPortFrom(target.Known.Of(f), target.Port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.Get(target.Name, time.Second); err != nil {
+	if err := conn.Get(target.Name, patience); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func resolves(t *testing.T, pod *Pod, target Target, f Family) {
-	got, err := pod.Lookup(t.Context(), Authority, target.Name, f)
+	got, err := lookedUp(t, pod, target.Name, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +99,7 @@ func resolves(t *testing.T, pod *Pod, target Target, f Family) {
 // silences checks that silence, and nothing but silence, reads as blocked.
 func silences(t *testing.T, s *Scene) {
 	t.Run("a name that does not exist has no address", func(t *testing.T) {
-		_, err := s.Pods.Guest.Lookup(t.Context(), Authority, "no.such.example", V4)
+		_, err := lookedUp(t, s.Pods.Guest, "no.such.example", V4)
 		if !errors.Is(err, ErrNoAddress) {
 			t.Errorf("error: got %v, want %v", err, ErrNoAddress)
 		}
@@ -92,7 +115,7 @@ func silences(t *testing.T, s *Scene) {
 		}
 	})
 	t.Run("a refused connection is not seen as blocked", func(t *testing.T) {
-		_, err := s.Pods.Guest.Connect(t.Context(), netip.AddrPortFrom(NodeAddress.V4, 9))
+		_, err := connected(t, s.Pods.Guest, netip.AddrPortFrom(NodeAddress.V4, 9))
 		if err == nil || Blocked(err) {
 			t.Errorf("error: got %v, want one that does not mean blocked", err)
 		}
@@ -113,7 +136,7 @@ func TestTwoScenesAtATime(t *testing.T) {
 	if err := second.Close(); err != nil {
 		t.Error(err)
 	}
-	conn, err := first.Pods.Guest.Connect(t.Context(), netip.AddrPortFrom(ExampleCom.Known.V4, HTTPPort))
+	conn, err := connected(t, first.Pods.Guest, netip.AddrPortFrom(ExampleCom.Known.V4, HTTPPort))
 	if err != nil {
 		t.Errorf("first scene after the second has gone: %v", err)
 	} else {
