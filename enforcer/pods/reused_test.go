@@ -83,3 +83,43 @@ func TestNewsAddUp(t *testing.T) {
 		})
 	}
 }
+
+// P16: what was known of an interface that went ends with it, though another has
+// its index, or its name, and nothing tells the two apart.
+func TestGoneIsForgotten(t *testing.T) {
+	was := link{name: "veth1", index: 7, kind: "veth", mac: "02:00:00:00:00:01", peer: 2, nsid: 3}
+	byIndex, byName := Attachment{ContainerID: "c1", Interface: "veth1", IfIndex: 7}, Attachment{ContainerID: "c1", Interface: "veth1"}
+	other := was
+	other.nsid = 4
+	for _, c := range []struct {
+		sentence          string
+		told              Attachment
+		is                *link
+		news              news
+		held, seen, known bool
+	}{
+		{"nothing happened", byIndex, &was, news{}, true, true, true},
+		{"it changed", byIndex, &was, news{links: map[int]bool{7: false}}, true, true, true},
+		{"it went and the same came", byIndex, &was, news{links: map[int]bool{7: true}}, false, false, false},
+		{"it went and the same came, told by its name", byName, &was, news{links: map[int]bool{7: true}}, false, false, false},
+		{"another one went", byIndex, &was, news{links: map[int]bool{8: true}}, true, true, true},
+		{"it is another without an event", byIndex, &other, news{what: everything}, true, false, true},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			n := &network{links: map[int]*link{7: c.is}}
+			n.index()
+			a := &attachments{all: map[string]told{"c1": {Attachment: c.told}}}
+			s := &search{
+				memory:  &memory{told: a, held: map[int]claim{7: {uid: "a", link: &was}}},
+				network: n, stale: c.news, glimpses: map[int]glimpse{7: {link: &was}},
+			}
+			s.forgetGone()
+			_, held := s.held[7]
+			_, seen := s.glimpses[7]
+			_, known := a.all["c1"]
+			if held != c.held || seen != c.seen || known != c.known {
+				t.Errorf("got held %v, seen into %v, told %v; want %v, %v, %v", held, seen, known, c.held, c.seen, c.known)
+			}
+		})
+	}
+}

@@ -21,6 +21,8 @@ var tableMutants = []mutant{
 		"c.stance(s.enforced(), bad)", "c.stance(s, bad)", policyTests},
 	{"a node default on trial drops", "P23", "enforcer/policy/compile.go",
 		"if trial && e.Default != Allow {", "if trial && e.Default == Allow {", policyTests},
+	{"labels of namespaces leave addresses where they were", "D7", "enforcer/policy/transition.go",
+		" && len(ch.namespaces) == 0", "", tests{"./enforcer/policy", "Transition"}},
 	{"on the way the lists have no rows for the classes of before", "D7", "enforcer/policy/transition.go",
 		"before := newCatalog(slices.Concat(from.peers.classes, peers.classes),", "before := newCatalog(slices.Concat(peers.classes),", policyTests},
 	{"on the way the lists have no rows for the classes to come", "D7", "enforcer/policy/transition.go",

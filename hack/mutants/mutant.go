@@ -55,7 +55,7 @@ var (
 
 // mutants are all of them, in the order of what they break.
 func mutants() []mutant {
-	return slices.Concat(policyMutants, tableMutants, convertMutants, grantMutants, lockdownMutants, answerMutants, hubMutants, packetMutants, connectionMutants, datapathMutants, shutMutants)
+	return slices.Concat(policyMutants, tableMutants, convertMutants, grantMutants, lockdownMutants, answerMutants, hubMutants, packetMutants, connectionMutants, datapathMutants, shutMutants, worldMutants, podMutants)
 }
 
 // change gives the file's text with the fault in it.
