@@ -5,8 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/nameward/nameward/plugin/names"
 	"pgregory.net/rapid"
+
+	"github.com/nameward/nameward/plugin/names"
 )
 
 // P2 to P20: what the tables say is what the rules say, for every pod and in
