@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/nameward/nameward/plugin/internal/apiserver/apitest"
 )
@@ -145,7 +146,7 @@ func TestAddresses(t *testing.T) {
 	pending.Status.PodIPs = nil
 	server.Run(apitest.Pod("node-a", "10.0.0.1", "2001:db8::1"), apitest.Pod("node-b", "10.0.1.1"), apitest.Pod("node-a", "10.0.0.2"), host, done, failed, pending)
 	list := func() string {
-		got, err := client.Addresses(t.Context(), "node-a")
+		got, _, err := client.Pods(t.Context(), "node-a")
 		if err != nil {
 			return err.Error()
 		}
@@ -171,6 +172,96 @@ func TestAddresses(t *testing.T) {
 	client.listing("node-z")
 	if n := len(client.listings); n != 1 {
 		t.Errorf("keeps %d listings, want that of the present node", n)
+	}
+}
+
+// TestListsComeInBursts: pods start together, and a node that asks for ever costs
+// the API server two lists a second.
+func TestListsComeInBursts(t *testing.T) {
+	client, server, clock := started(t)
+	ask := func(times int, every time.Duration) int {
+		before := server.Lists()
+		for range times {
+			clock.Advance(every)
+			if _, _, err := client.Pods(t.Context(), "node-a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return server.Lists() - before
+	}
+	if got := ask(burst+3, time.Millisecond); got != burst {
+		t.Errorf("at once: %d lists, want %d", got, burst)
+	}
+	clock.Advance(spacing)
+	if got := ask(3, time.Millisecond); got != 1 {
+		t.Errorf("a while later: %d lists, want 1", got)
+	}
+	clock.Advance(time.Hour)
+	if got := ask(burst+3, time.Millisecond); got != burst {
+		t.Errorf("an hour later: %d lists at once, want %d", got, burst)
+	}
+	if got := ask(200, spacing/10); got > 21 {
+		t.Errorf("asked all the time: %d lists in %v, want at most 21", got, 20*spacing)
+	}
+}
+
+// TestAwaiting proves N16: which of a node's pods are about to get an address.
+func TestAwaiting(t *testing.T) {
+	type edit func(p *core.Pod, now time.Time)
+	at := func(ago time.Duration) edit {
+		return func(p *core.Pod, now time.Time) {
+			p.Status.Conditions[0].LastTransitionTime = meta.NewTime(now.Add(-ago))
+		}
+	}
+	made := func(ago time.Duration) edit {
+		return func(p *core.Pod, now time.Time) {
+			p.Status.Conditions, p.CreationTimestamp = nil, meta.NewTime(now.Add(-ago))
+		}
+	}
+	tests := []struct {
+		name string
+		edit edit
+		want string
+	}{
+		{"a pod that was just bound, however long after it was made", at(0), "[uid-of-web]"},
+		{"a pod that was bound a minute ago", at(awaitingFor), "[uid-of-web]"},
+		{"a pod that was bound a minute ahead of this clock", at(-awaitingFor), "[uid-of-web]"},
+		{"a pod that was bound longer ago", at(awaitingFor + time.Second), "[]"},
+		{"a pod of the far future", at(-awaitingFor - time.Second), "[]"},
+		{"a pod that no scheduler bound, just made", made(0), "[uid-of-web]"},
+		{"a pod that no scheduler bound, made longer ago", made(awaitingFor + time.Second), "[]"},
+		{"a pod that could not be scheduled at first, just made", func(p *core.Pod, now time.Time) {
+			p.Status.Conditions[0].Status, p.Status.Conditions[0].LastTransitionTime = core.ConditionFalse, meta.NewTime(now.Add(-time.Hour))
+			p.CreationTimestamp = meta.NewTime(now)
+		}, "[uid-of-web]"},
+		{"a pod with an address", func(p *core.Pod, _ time.Time) { p.Status.PodIPs = []core.PodIP{{IP: "10.0.0.1"}} }, "[]"},
+		{"a pod of another node", func(p *core.Pod, _ time.Time) { p.Spec.NodeName = "node-b" }, "[]"},
+		{"a pod on the host's network", func(p *core.Pod, _ time.Time) { p.Spec.HostNetwork = true }, "[]"},
+		{"a pod that has succeeded", func(p *core.Pod, _ time.Time) { p.Status.Phase = core.PodSucceeded }, "[]"},
+		{"a pod that has failed", func(p *core.Pod, _ time.Time) { p.Status.Phase = core.PodFailed }, "[]"},
+		{"a pod that is being deleted", func(p *core.Pod, now time.Time) { p.DeletionTimestamp = &meta.Time{Time: now} }, "[]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			now := time.Unix(1_700_000_000, 0)
+			pod := apitest.Awaiting("node-a", "web", now)
+			tt.edit(&pod, now)
+			c := census{addresses: make(map[netip.Addr]struct{})}
+			c.note(&pod, "node-a", now)
+			if got := fmt.Sprint(c.awaiting); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestAwaitingIsListed proves N16: what the list says of such a pod arrives.
+func TestAwaitingIsListed(t *testing.T) {
+	client, server, clock := started(t)
+	server.Run(apitest.Awaiting("node-a", "web", clock.Now()), apitest.Awaiting("node-b", "other", clock.Now()), apitest.Pod("node-a", "10.0.0.1"))
+	addresses, awaiting, err := client.Pods(t.Context(), "node-a")
+	if err != nil || len(addresses) != 1 || fmt.Sprint(awaiting) != "[uid-of-web]" {
+		t.Errorf("got %v, %v and %v; want 10.0.0.1 and the one pod", addresses, awaiting, err)
 	}
 }
 

@@ -140,10 +140,10 @@ func TestRealCluster(t *testing.T) {
 		})
 	}
 	ip := netip.MustParseAddr(pod.Status.PodIP)
-	if got, err := client.Addresses(t.Context(), c.node); err != nil || !has(got, ip) {
+	if got, _, err := client.Pods(t.Context(), c.node); err != nil || !has(got, ip) {
 		t.Errorf("pods of node %s: got %v and %v, want %v among them", c.node, got, err, ip)
 	}
-	if got, err := client.Addresses(t.Context(), "another"); err != nil || len(got) > 0 {
+	if got, _, err := client.Pods(t.Context(), "another"); err != nil || len(got) > 0 {
 		t.Errorf("pods of another node: got %v and %v, want none", got, err)
 	}
 
@@ -151,7 +151,7 @@ func TestRealCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	for until := time.Now().Add(time.Minute); ; time.Sleep(spacing) {
-		got, err := client.Addresses(t.Context(), c.node)
+		got, _, err := client.Pods(t.Context(), c.node)
 		if err == nil && !has(got, ip) {
 			break
 		}

@@ -34,9 +34,11 @@ type Tokens interface {
 	Node(ctx context.Context, token string) (string, error)
 }
 
-// Pods say which addresses the pods of a node have. The map must not change.
+// Pods tell of the pods of a node.
 type Pods interface {
-	Addresses(ctx context.Context, node string) (map[netip.Addr]struct{}, error)
+	// Pods returns the addresses that they have, and names for those pods that are
+	// about to get theirs. Neither must change.
+	Pods(ctx context.Context, node string) (addresses map[netip.Addr]struct{}, awaiting []string, err error)
 }
 
 const (

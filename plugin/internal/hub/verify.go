@@ -106,7 +106,7 @@ func soon(d time.Duration) time.Duration { return d - rand.N(d/4) }
 func (s *session) verifyNow(ctx context.Context) (unsettled int, err error) {
 	bounded, cancel := context.WithTimeout(ctx, listingTimeout)
 	defer cancel()
-	pods, err := s.pods.Addresses(bounded, s.node)
+	pods, _, err := s.pods.Pods(bounded, s.node)
 	if err != nil {
 		return 0, err
 	}

@@ -15,10 +15,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	authentication "k8s.io/api/authentication/v1"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // own is the token of CoreDNS's service account.
@@ -120,6 +122,17 @@ func Pod(node string, ips ...string) core.Pod {
 		p.Status.PodIPs = append(p.Status.PodIPs, core.PodIP{IP: ip})
 	}
 	return p
+}
+
+// Awaiting makes a pod that has no address yet, bound to its node at that time.
+func Awaiting(node, name string, bound time.Time) core.Pod {
+	return core.Pod{
+		ObjectMeta: meta.ObjectMeta{Namespace: "default", Name: name, UID: types.UID("uid-of-" + name), CreationTimestamp: meta.NewTime(bound.Add(-time.Hour))},
+		Spec:       core.PodSpec{NodeName: node},
+		Status: core.PodStatus{Phase: core.PodPending, Conditions: []core.PodCondition{
+			{Type: core.PodScheduled, Status: core.ConditionTrue, LastTransitionTime: meta.NewTime(bound)},
+		}},
+	}
 }
 
 func (s *Server) admit(next http.Handler) http.Handler {
