@@ -90,6 +90,10 @@ var (
 		func() float64 { return float64(process.Waiting()) })
 	_ = counter("unverified_clients_total", "Counter of client addresses left out because no pod of the node was known to have them.", nil,
 		func() float64 { return float64(process.Stats().Unverified.Load()) })
+	_ = counter("provisional_clients_total", "Counter of client addresses watched before the API server had them for a pod of the node.", nil,
+		func() float64 { return float64(process.Stats().Provisional.Load()) })
+	_ = counter("provisional_clients_dropped_total", "Counter of client addresses watched in advance that no pod of the node got, or that another node asked for.", nil,
+		func() float64 { return float64(process.Stats().ProvisionalLost.Load()) })
 	_ = counter("api_failures_total", "Counter of failed requests to the API server.", prometheus.Labels{"request": "tokenreview"},
 		func() float64 { return float64(process.Stats().APIFailures.Reviews.Load()) })
 	_ = counter("api_failures_total", "Counter of failed requests to the API server.", prometheus.Labels{"request": "pods"},

@@ -40,26 +40,30 @@ type Hub struct {
 	journal   journal
 	sets      sets
 
-	mu        sync.Mutex            // serialises every change of what follows, and of directory
-	sessions  map[*session]bool     // open sessions
-	nodes     map[string][]*session // the same by node, oldest first
-	listeners map[string]*listener  // by Endpoint.String
-	leases    uint64                // number of the newest lease
-	words     uint64                // number of the newest whole change of any session
-	kept      map[string]*legacy    // by node
+	mu         sync.Mutex                // serialises every change of what follows, and of directory
+	sessions   map[*session]bool         // open sessions
+	nodes      map[string][]*session     // the same by node, oldest first
+	listeners  map[string]*listener      // by Endpoint.String
+	leases     uint64                    // number of the newest lease
+	words      uint64                    // number of the newest whole change of any session
+	kept       map[string]*legacy        // by node
+	ledgers    map[string]*ledger        // by node; of those with pods that await addresses
+	provisions map[netip.Addr]*provision // all that are in ledgers
 }
 
 // New makes a hub that listens nowhere yet and keeps no journal.
 func New(clock func() time.Time, log Logger) *Hub {
 	return &Hub{
-		clock:     clock,
-		epoch:     clock(),
-		log:       log,
-		quiet:     &quietLog{clock: clock, log: log},
-		sessions:  make(map[*session]bool),
-		nodes:     make(map[string][]*session),
-		listeners: make(map[string]*listener),
-		kept:      make(map[string]*legacy),
+		clock:      clock,
+		epoch:      clock(),
+		log:        log,
+		quiet:      &quietLog{clock: clock, log: log},
+		sessions:   make(map[*session]bool),
+		nodes:      make(map[string][]*session),
+		listeners:  make(map[string]*listener),
+		kept:       make(map[string]*legacy),
+		ledgers:    make(map[string]*ledger),
+		provisions: make(map[netip.Addr]*provision),
 	}
 }
 

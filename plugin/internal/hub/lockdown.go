@@ -44,7 +44,7 @@ func lockdownOf(l stream.Watch_Lockdown) Lockdown {
 func (h *Hub) Lockdown(client netip.Addr, name string) Lockdown {
 	ruling := LockdownOff
 	for _, w := range h.directory.lookup(client) {
-		if w.lockdown <= ruling || w.kept() && w.until <= h.now() {
+		if w.lockdown <= ruling || w.kept() && w.until <= h.now() || w.session.aheadOf(client) {
 			continue
 		}
 		if !w.patterns.Matches(name) {
@@ -80,7 +80,7 @@ func (h *Hub) keep(s *session) []change {
 	}
 	left := &legacy{word: s.word, until: h.now() + lockdownKept, watches: make(map[netip.Addr]*watch)}
 	for addr, w := range s.watches {
-		if w.lockdown == LockdownOff {
+		if w.lockdown == LockdownOff || s.aheadOf(addr) {
 			continue
 		}
 		k := &watch{session: s, patterns: w.patterns, lockdown: w.lockdown, until: left.until}
@@ -145,6 +145,14 @@ func (h *Hub) drop(node string) []change {
 		changes = append(changes, change{addr: addr, old: w})
 	}
 	return changes
+}
+
+// keptOf returns what is kept of a node, by address. The caller holds h.mu.
+func (h *Hub) keptOf(node string) map[netip.Addr]*watch {
+	if left := h.kept[node]; left != nil {
+		return left.watches
+	}
+	return nil
 }
 
 // Kept returns the number of client addresses whose lockdown stands although

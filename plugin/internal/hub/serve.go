@@ -168,6 +168,7 @@ func (h *Hub) admit(s *session, hello *stream.Hello) error {
 		return status.Errorf(codes.ResourceExhausted, "%d enforcers are connected; want at most that", len(h.sessions))
 	}
 	h.makeRoom(s.node)
+	h.sweep()
 	h.sessions[s] = true
 	h.nodes[s.node] = append(h.nodes[s.node], s)
 	h.directory.apply(append(changes, h.expire()...))

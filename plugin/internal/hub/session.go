@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -54,12 +55,13 @@ type session struct {
 	unplayed []*watch              // of the draft; the receiver's own
 
 	// Of a session whose addresses are verified:
-	pods       Pods                    // nil: they are taken on trust
-	doubt      chan struct{}           // signals that something is to be verified; capacity 1
-	unverified map[netip.Addr]claim    // wanted, and left out; guarded by hub.mu
-	listed     map[netip.Addr]struct{} // the node's pods when last asked for; guarded by hub.mu
-	listedAt   instant                 // guarded by hub.mu
-	pace       pace                    // of Subscriptions; the receiver's
+	pods       Pods                                // nil: they are taken on trust
+	doubt      chan struct{}                       // signals that something is to be verified; capacity 1
+	unverified map[netip.Addr]claim                // wanted, and left out; guarded by hub.mu
+	listed     map[netip.Addr]struct{}             // the node's pods when last asked for; guarded by hub.mu
+	listedAt   instant                             // guarded by hub.mu
+	ahead      atomic.Pointer[map[netip.Addr]bool] // watched provisionally; immutable
+	pace       pace                                // of Subscriptions; the receiver's
 
 	mu       sync.Mutex
 	ended    bool                // guarded by mu

@@ -4,14 +4,16 @@ import "sync/atomic"
 
 // Stats are the hub's counters since the process started.
 type Stats struct {
-	Live         atomic.Uint64 // messages about answers on their way to a client
-	Replayed     atomic.Uint64 // messages from the journal
-	Refused      Refusals      // peers that were turned away before a session
-	SlowSessions atomic.Uint64 // sessions ended because the enforcer did not keep up
-	Superseded   atomic.Uint64 // sessions ended because the node has newer ones
-	Unverified   atomic.Uint64 // addresses left out of a watch because no pod of the node has them
-	Contests     atomic.Uint64 // addresses watched while another node watched them
-	APIFailures  APIFailures
+	Live            atomic.Uint64 // messages about answers on their way to a client
+	Replayed        atomic.Uint64 // messages from the journal
+	Refused         Refusals      // peers that were turned away before a session
+	SlowSessions    atomic.Uint64 // sessions ended because the enforcer did not keep up
+	Superseded      atomic.Uint64 // sessions ended because the node has newer ones
+	Unverified      atomic.Uint64 // addresses left out of a watch because no pod of the node has them
+	Provisional     atomic.Uint64 // addresses watched before the API server had them
+	ProvisionalLost atomic.Uint64 // those of them that it never had, or another node claimed
+	Contests        atomic.Uint64 // addresses watched while another node watched them
+	APIFailures     APIFailures
 }
 
 // APIFailures count requests to the API server that failed.

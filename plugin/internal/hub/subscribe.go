@@ -144,6 +144,7 @@ func checkPatterns(want map[netip.Addr]*watch) error {
 // no query falls between an old and a new watch, together with other changes
 // that the caller has. The caller holds h.mu.
 func (h *Hub) rewatch(s *session, want map[netip.Addr]*watch, changes []change) {
+	h.oust(s, want)
 	for addr, have := range s.watches {
 		if want[addr] != have {
 			changes = append(changes, change{addr: addr, old: have, new: want[addr]})

@@ -2,8 +2,10 @@ package hub
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -16,6 +18,9 @@ const (
 	// What no pod has yet is looked for again, as a pod's address appears in the
 	// API a moment after the pod has it; ever less often, as it may never.
 	firstRetry, lastRetry = 250 * time.Millisecond, time.Minute
+	// listingRest is the least time between two questions of one session. That
+	// many sessions and much doubt cost the API server little, Pods sees to.
+	listingRest = 50 * time.Millisecond
 	// verifyEvery is how often the addresses that are watched are verified anew.
 	verifyEvery = 10 * time.Minute
 )
@@ -24,22 +29,26 @@ const (
 // the session's node with that address.
 type claim struct {
 	watch *watch
-	told  bool // it was counted
+	since instant // of the wish
+	told  bool    // it was counted
+	// judged is what was watched and is not any more, as a list said. No pod that
+	// awaits an address can be meant.
+	judged bool
 }
 
 // sift parts what a session wants into what it may have now and what is to be
 // verified first, and reports whether a listing is needed. What it has stays its
 // own: only a listing takes it away. So does what is kept for its node: without a
-// watch the lockdown would have a gap, and it was verified lately.
+// watch the lockdown would have a gap, and it was verified lately. Of the rest,
+// what the last listing's pods vouch for is granted provisionally: the address of
+// a pod that starts right after another one waits for no list.
 // The caller holds hub.mu.
 func (s *session) sift(want map[netip.Addr]*watch) (granted map[netip.Addr]*watch, rest map[netip.Addr]claim, doubt bool) {
 	if s.pods == nil {
 		return want, nil, false
 	}
-	var kept map[netip.Addr]*watch
-	if left := s.hub.kept[s.node]; left != nil {
-		kept = left.watches
-	}
+	var begins []netip.Addr
+	kept := s.hub.keptOf(s.node)
 	fresh := s.listed != nil && s.hub.now()-s.listedAt < listingTrust
 	granted, rest = make(map[netip.Addr]*watch, len(want)), make(map[netip.Addr]claim)
 	for addr, w := range want {
@@ -53,7 +62,17 @@ func (s *session) sift(want map[netip.Addr]*watch) (granted map[netip.Addr]*watc
 			granted[addr] = w
 			continue
 		}
-		rest[addr] = claim{watch: w, told: s.unverified[addr].told}
+		c, waits := s.unverified[addr]
+		if !waits {
+			c.since = s.hub.now()
+			begins = append(begins, addr)
+		}
+		c.watch = w
+		rest[addr] = c
+	}
+	for _, addr := range s.hub.vouch(s, begins) {
+		granted[addr] = rest[addr].watch
+		delete(rest, addr)
 	}
 	return granted, rest, doubt
 }
@@ -86,14 +105,14 @@ func (s *session) verify() {
 			again.Reset(soon(verifyEvery))
 			wait = firstRetry
 		} else {
-			again.Reset(soon(wait))
+			again.Reset(min(soon(wait), s.hub.nextEnd(s.node)))
 			wait = min(2*wait, lastRetry)
 		}
-		// However often there is doubt, the API server has its rest.
+		// However often there is doubt, there is a rest.
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(firstRetry):
+		case <-time.After(listingRest):
 		}
 	}
 }
@@ -106,49 +125,62 @@ func soon(d time.Duration) time.Duration { return d - rand.N(d/4) }
 func (s *session) verifyNow(ctx context.Context) (unsettled int, err error) {
 	bounded, cancel := context.WithTimeout(ctx, listingTimeout)
 	defer cancel()
-	pods, _, err := s.pods.Pods(bounded, s.node)
+	pods, awaiting, err := s.pods.Pods(bounded, s.node)
 	if err != nil {
 		return 0, err
 	}
-	begun, unsettled := s.hub.settle(s, pods)
+	begun, unsettled := s.hub.settle(s, pods, awaiting)
 	if len(begun) > 0 {
 		s.queueReplay(begun)
 	}
 	return unsettled, nil
 }
 
-// settle puts in force what the listing confirms and nothing else.
-func (h *Hub) settle(s *session, pods map[netip.Addr]struct{}) (begun []*watch, unsettled int) {
+// settle puts in force what the listing confirms, provisionally what its pods
+// vouch for, and nothing else.
+func (h *Hub) settle(s *session, pods map[netip.Addr]struct{}, awaiting []string) (begun []*watch, unsettled int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s.hasEnded() {
 		return nil, 0
 	}
 	s.listed, s.listedAt = pods, h.now()
+	h.recount(s.node, pods, awaiting)
 	granted := make(map[netip.Addr]*watch, len(s.watches)+len(s.unverified))
-	rest := make(map[netip.Addr]claim)
-	seen := make(map[*watch]bool)
-	for addr, c := range s.unverified {
-		if _, ok := pods[addr]; !ok {
-			rest[addr] = h.doubt(s, addr, c)
-			continue
-		}
-		granted[addr] = c.watch
-		if !seen[c.watch] {
-			seen[c.watch] = true
-			begun = append(begun, c.watch)
-		}
-	}
+	rest, begins := make(map[netip.Addr]claim), make(map[*watch]bool)
 	for addr, w := range s.watches {
-		if _, ok := pods[addr]; ok {
+		if _, ok := pods[addr]; ok || h.provisional(s.node, addr) {
 			granted[addr] = w
 		} else {
-			rest[addr] = h.doubt(s, addr, claim{watch: w})
+			rest[addr] = h.doubt(s, addr, claim{watch: w, judged: true})
+		}
+	}
+	for _, addr := range h.confirmed(s, pods) {
+		granted[addr] = s.unverified[addr].watch
+		begins[granted[addr]] = true
+	}
+	for addr, c := range s.unverified {
+		if granted[addr] == nil {
+			rest[addr] = h.doubt(s, addr, c)
 		}
 	}
 	h.rewatch(s, granted, h.inherit(s, granted))
 	s.unverified = rest
-	return begun, len(rest) + s.contested()
+	return slices.Collect(maps.Keys(begins)), len(rest) + s.contested() + s.awaited()
+}
+
+// confirmed returns what waited and may be watched now, be it provisionally. The
+// caller holds h.mu.
+func (h *Hub) confirmed(s *session, pods map[netip.Addr]struct{}) (addrs []netip.Addr) {
+	var hopeful []netip.Addr
+	for addr, c := range s.unverified {
+		if _, ok := pods[addr]; ok {
+			addrs = append(addrs, addr)
+		} else if !c.judged {
+			hopeful = append(hopeful, addr)
+		}
+	}
+	return append(addrs, h.vouch(s, hopeful)...)
 }
 
 // doubt counts and reports an address that is none of the node's, once.
@@ -157,7 +189,8 @@ func (h *Hub) doubt(s *session, addr netip.Addr, c claim) claim {
 		h.stats.Unverified.Add(1)
 		h.quiet.Warningf("node %s asks for the answers to %s, but no pod that runs there has this address (yet); left out until one has", s.node, addr)
 	}
-	return claim{watch: c.watch, told: true}
+	c.told = true
+	return c
 }
 
 // contested counts the session's addresses that another node watches too. The
@@ -169,6 +202,17 @@ func (s *session) contested() (n int) {
 				n++
 				break
 			}
+		}
+	}
+	return n
+}
+
+// awaited counts the session's addresses that are still to be confirmed. The
+// caller holds hub.mu.
+func (s *session) awaited() (n int) {
+	for addr := range s.watches {
+		if s.hub.provisional(s.node, addr) {
+			n++
 		}
 	}
 	return n
