@@ -21,6 +21,16 @@ try %[1]s denied
 wait
 `
 
+// sprintByName is the same by name, with what it may reach at the very first:
+// it resolves, and connects at once. Names have their time; the first SYN to what
+// they led to has the limit, and one that is lost is sent again after a second.
+const sprintByName = `
+try() { if /agnhost connect "$1:80" --timeout=900ms >/dev/null 2>&1; then echo "$2 connected"; else echo "$2 blocked"; fi; }
+try example.com allowed
+for i in 1 2 3; do try httpbin.org denied & done
+wait
+`
+
 // race: a new pod is never open before its policy is in the kernel (D9).
 func race(s *stage) error {
 	ns, err := s.place("")
@@ -47,7 +57,10 @@ func race(s *stage) error {
 	s.settled()
 	script := fmt.Sprintf(sprint, d, a)
 	count := s.times(200, 20)
-	if err := s.sprints(ns, "chain", script, count, true); err != nil {
+	if err := s.sprints(ns, "D9, chain", script, count, true); err != nil {
+		return err
+	}
+	if err := s.raceByName(); err != nil {
 		return err
 	}
 	// Without the chain: a new interface is shut until its pod is known.
@@ -55,7 +68,26 @@ func race(s *stage) error {
 	if err := s.release.upgrade(s.ctx, "cni.mode=off"); err != nil {
 		return err
 	}
-	return s.sprints(ns, "no chain", script, count, false)
+	return s.sprints(ns, "D9, no chain", script, count, false)
+}
+
+// raceByName: CoreDNS hears of a new pod before the API server has its address
+// (N3, N16).
+func (s *stage) raceByName() error {
+	if !theOutside.met(s.world) {
+		s.note("by name: it wants %s", theOutside.what)
+		return nil
+	}
+	ns, err := s.place("name")
+	if err != nil {
+		return err
+	}
+	err = s.Apply(s.ctx, applicationNetworkPolicy(ns, "sprint", podLabel("sprint", `"true"`), nil, []string{`{to: [{domainNames: ["example.com"]}], ports: [{port: 80, protocol: TCP}]}`}))
+	if err != nil {
+		return err
+	}
+	s.settled()
+	return s.sprints(ns, "N3, N16, by name", sprintByName, s.times(50, 10), true)
 }
 
 // sprints starts so many pods, ten at a time. With the chain the first SYN to
@@ -94,7 +126,7 @@ func (s *stage) sprints(ns, how, script string, count int, firstPasses bool) err
 			return err
 		}
 	}
-	_ = s.check(fmt.Sprintf("D9, %s: none of %d new pods reached what it may not", how, count), func() error {
+	_ = s.check(fmt.Sprintf("%s: none of %d new pods reached what it may not", how, count), func() error {
 		if leaked > 0 {
 			errs = append(errs, fmt.Errorf("%d did", leaked))
 		}
@@ -104,7 +136,7 @@ func (s *stage) sprints(ns, how, script string, count int, firstPasses bool) err
 		s.note("%s: %d of %d pods lost their first SYN to what they may reach", how, lost, count)
 		return nil
 	}
-	_ = s.check(fmt.Sprintf("D9, %s: each of %d new pods reached at once what it may", how, count), func() error {
+	_ = s.check(fmt.Sprintf("%s: each of %d new pods reached at once what it may", how, count), func() error {
 		if lost > 0 {
 			return fmt.Errorf("%d lost their first SYN", lost)
 		}
