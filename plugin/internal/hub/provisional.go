@@ -102,14 +102,12 @@ func (h *Hub) provide(node string, l *ledger, addr netip.Addr) bool {
 	return true
 }
 
-// taken reports whether the address is a node's own, or another node watches it
-// or has left its lockdown; what that one watches provisionally itself does not
+// taken reports whether another node watches the address, has it for its own, or
+// has left its lockdown; what that one watches provisionally itself does not
 // count. The caller holds h.mu.
 func (h *Hub) taken(node string, addr netip.Addr) bool {
 	return slices.ContainsFunc(h.directory.lookup(addr), func(w *watch) bool {
 		switch {
-		case w.node:
-			return true
 		case w.session.node == node:
 			return false
 		case w.kept():

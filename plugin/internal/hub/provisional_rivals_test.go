@@ -80,7 +80,8 @@ func TestNoProvisionOfWhatIsTaken(t *testing.T) {
 func TestProvisionOfTwoIsNeithers(t *testing.T) {
 	r := newRemote(t, how{pods: true})
 	r.api.Run(awaiting("node-a", "liar"), awaiting("node-b", "web"), awaiting("node-c", "third"))
-	r.dial(t, "node-a").Watch(pod.String(), "example.org")
+	liar := r.dial(t, "node-a")
+	liar.Watch(pod.String(), "example.org")
 	r.counts(t, "one asks", 1, 0, 1, 0)
 	r.dial(t, "node-b").Watch(pod.String(), "example.org")
 	r.counts(t, "two ask", 0, 2, 1, 1)
@@ -88,6 +89,10 @@ func TestProvisionOfTwoIsNeithers(t *testing.T) {
 	r.counts(t, "three ask", 0, 3, 1, 1)
 	r.listed(t, 3)
 	r.counts(t, "listed again", 0, 3, 1, 1)
+	liar.Subscribe(watches("example.org"))
+	r.counts(t, "the first withdraws", 0, 2, 1, 1)
+	liar.Watch(pod.String(), "example.org")
+	r.counts(t, "and asks again", 0, 3, 1, 1)
 	r.api.Run(awaiting("node-a", "liar"), apitest.Pod("node-b", pod.String()), awaiting("node-c", "third"))
 	r.counts(t, "its node is known", 1, 2, 1, 1)
 	if got := r.watchedBy(pod.String()); !slices.Equal(got, []string{"node-b"}) {
