@@ -7,8 +7,8 @@ var (
 	holdingTests  = tests{"./plugin ./plugin/internal/hub", "Wait|Bound|Hold|Held|Known|Learn|Every"}
 	journalTests  = tests{"./plugin ./plugin/internal/hub", "Comeback|Replay|Journal|Crossing"}
 	reloadTests   = tests{"./plugin", "Reload"}
-	lockingTests  = tests{"./plugin/internal/hub", "Lockdown"}
-	admittedTests = tests{"./plugin/internal/hub", "Certificate|OnlyPods|PodThatAppears|StaleClaim|Verified"}
+	lockingTests  = tests{"./plugin/internal/hub", "Lockdown|LocksNobodyDown"}
+	admittedTests = tests{"./plugin/internal/hub", "Certificate|OnlyPods|PodThatAppears|StaleClaim|Verified|Provision|Withdrawal"}
 	identityTests = tests{"./plugin ./plugin/internal/hub ./enforcer/dns", "Identity|NodeIsNoPod|NodesAddresses"}
 )
 
@@ -48,6 +48,14 @@ var hubMutants = []mutant{
 		"if i.proof == \"\" || i.node == node {", "if i.proof == \"\" || i.node != \"\" {", admittedTests},
 	{"what was not verified is watched", "N16", "plugin/internal/hub/verify.go",
 		"if s.watches[addr] != nil || fresh && known {", "if s.watches[addr] != nil || !fresh || known {", admittedTests},
+	{"what another node watches is heard in advance", "N16", "plugin/internal/hub/provisional.go",
+		" || h.taken(node, addr) {", " {", admittedTests},
+	{"who changes its mind hears a second address in advance", "N16", "plugin/internal/hub/provisional.go",
+		"\tl.spent[v] = true\n\tif have", "\tif have", admittedTests},
+	{"an address that never comes is heard for ever", "N16", "plugin/internal/hub/provisional.go",
+		"if h.now()-p.since >= provisionalFor {", "if h.now()-p.since >= 100*provisionalFor {", admittedTests},
+	{"what nobody has verified is locked down", "N9", "plugin/internal/hub/lockdown.go",
+		" || w.session.aheadOf(client) {", " {", lockingTests},
 	{"kept lockdown waits for the API server", "N9", "plugin/internal/hub/verify.go",
 		"\t\tif kept[addr] != nil {\n", "\t\tif kept[addr] != nil && fresh {\n", lockingTests},
 	{"a pod that moved stays under its old node's lockdown", "N9", "plugin/internal/hub/verify.go",
