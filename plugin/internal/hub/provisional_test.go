@@ -221,10 +221,15 @@ func TestLostAddressAwaitsNothing(t *testing.T) {
 	e := r.dial(t, "node-a")
 	e.Watch("10.0.0.1", "example.org")
 	r.counts(t, "it is verified", 1, 0, 0, 0)
+	r.api.Run()
+	e.Watch("10.0.0.9", "example.org")
+	r.counts(t, "its pod is gone", 0, 2, 0, 0)
+	e.Subscribe(watches("example.org", "10.0.0.1"))
 	r.api.Run(awaiting("node-a", "next"))
-	e.Watch("10.0.0.2", "example.org")
-	r.counts(t, "the next pod", 1, 1, 1, 0)
 	r.listed(t, 2)
+	r.counts(t, "the next pod is bound", 0, 1, 0, 0)
+	e.Watch("10.0.0.2", "example.org")
+	r.counts(t, "and has its address", 1, 1, 1, 0)
 	if len(r.watchedBy("10.0.0.2")) != 1 {
 		t.Error("the old address is watched; want the new one")
 	}
