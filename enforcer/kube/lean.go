@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -22,7 +23,7 @@ func (p *leanPod) Unmarshal(data []byte) error { return unmarshalLean(&p.Pod, da
 
 // Unmarshal is what the decoder calls.
 func (l *leanPodList) Unmarshal(data []byte) error {
-	return unmarshalLean(&l.PodList, data, fields{1: nil, 2: podFields})
+	return unmarshalLean(&l.PodList, data, fields{1: {}, 2: {fields: podFields}})
 }
 
 func unmarshalLean(into interface {
@@ -37,19 +38,28 @@ func unmarshalLean(into interface {
 }
 
 // fields are those of a message that are kept, by their numbers in
-// generated.proto: nil for the whole of one, else those of what is in it.
-type fields map[protowire.Number]fields
+// generated.proto.
+type fields map[protowire.Number]part
 
-// podFields are what convert.Pod, claimOf and the reflector look at. The last
-// wants annotations: one marks the end of the list that begins a watch.
-var podFields = fields{
-	1: {1: nil, 3: nil, 5: nil, 6: nil, 8: nil, 9: nil, 11: nil, 12: nil}, // metadata: name, namespace, uid, resourceVersion, creation and deletion, labels, annotations
-	2: {10: nil, 11: nil, 2: portFields, 20: portFields},                  // spec: nodeName, hostNetwork, containers, initContainers
-	3: {1: nil, 6: nil, 7: nil, 12: nil},                                  // status: phase, podIP, startTime, podIPs
+// part is what is kept of a field: the whole of it, if nothing is said.
+type part struct {
+	fields fields   // of a message
+	keys   []string // of a map's entry, which is dropped if it has another key
 }
 
+// podFields are what convert.Pod, claimOf, mirrorOf and the reflector look at.
+var podFields = fields{
+	1: {fields: fields{1: {}, 3: {}, 5: {}, 6: {}, 8: {}, 9: {}, 11: {}, 12: {keys: annotations}}}, // metadata: name, namespace, uid, resourceVersion, creation and deletion, labels, annotations
+	2: {fields: fields{10: {}, 11: {}, 2: portFields, 20: portFields}},                             // spec: nodeName, hostNetwork, containers, initContainers
+	3: {fields: fields{1: {}, 6: {}, 7: {}, 12: {}}},                                               // status: phase, podIP, startTime, podIPs
+}
+
+// annotations are those that somebody looks at: what a static pod is known by, and
+// the mark at the end of the list that begins a watch.
+var annotations = []string{corev1.MirrorPodAnnotationKey, metav1.InitialEventsAnnotationKey}
+
 // portFields are of a container: ports, restartPolicy.
-var portFields = fields{6: nil, 24: nil}
+var portFields = part{fields: fields{6: {}, 24: {}}}
 
 // prune appends to out what is kept of a message. It says no where there is no
 // message.
@@ -65,15 +75,25 @@ func prune(out, message []byte, keep fields) (_ []byte, ok bool) {
 		}
 		field := message[:head+size]
 		message = message[head+size:]
-		parts, kept := keep[number]
+		part, kept := keep[number]
+		if !kept {
+			continue
+		}
+		body, _ := protowire.ConsumeBytes(field[head:])
 		switch {
-		case !kept:
-		case parts == nil || kind != protowire.BytesType:
+		case part.keys != nil && kind == protowire.BytesType:
+			key, ok := entryKey(body)
+			if !ok {
+				return nil, false
+			}
+			if slices.Contains(part.keys, string(key)) {
+				out = append(out, field...)
+			}
+		case part.fields == nil || kind != protowire.BytesType:
 			out = append(out, field...)
 		default:
-			body, _ := protowire.ConsumeBytes(field[head:])
 			start := len(out)
-			if out, ok = prune(out, body, parts); !ok {
+			if out, ok = prune(out, body, part.fields); !ok {
 				return nil, false
 			}
 			length := protowire.AppendVarint(nil, uint64(len(out)-start))
@@ -81,4 +101,24 @@ func prune(out, message []byte, keep fields) (_ []byte, ok bool) {
 		}
 	}
 	return out, true
+}
+
+// entryKey is the key of a map's entry, whose last field 1 it is. It says no where
+// there is no such entry.
+func entryKey(entry []byte) (key []byte, ok bool) {
+	for len(entry) > 0 {
+		number, kind, head := protowire.ConsumeTag(entry)
+		if head < 0 {
+			return nil, false
+		}
+		size := protowire.ConsumeFieldValue(number, kind, entry[head:])
+		if size < 0 || number == 1 && kind != protowire.BytesType {
+			return nil, false
+		}
+		if number == 1 {
+			key, _ = protowire.ConsumeBytes(entry[head:])
+		}
+		entry = entry[head+size:]
+	}
+	return key, true
 }

@@ -3,6 +3,8 @@ package kube
 import (
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,6 +34,15 @@ func drawPod(t *rapid.T) *corev1.Pod {
 	}}
 	if created := moment("created"); created != nil {
 		p.CreationTimestamp = *created
+	}
+	if p.Annotations == nil {
+		p.Annotations = map[string]string{}
+	}
+	if rapid.Bool().Draw(t, "static") {
+		p.Annotations[corev1.MirrorPodAnnotationKey] = "0123456789abcdef0123456789abcdef"
+	}
+	if rapid.Bool().Draw(t, "last") {
+		p.Annotations[metav1.InitialEventsAnnotationKey] = "true"
 	}
 	p.Spec = corev1.PodSpec{NodeName: texts.Draw(t, "node"), HostNetwork: rapid.Bool().Draw(t, "host"), SchedulerName: "left-out"}
 	containers := func(label string) (all []corev1.Container) {
@@ -92,11 +103,19 @@ func TestLeanPodIsWhatIsKeptOfThePod(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !got.(*pod).same(want.(*pod)) || got.(*pod).claim != want.(*pod).claim {
+		p, m := parts(got)
+		q, n := parts(want)
+		if p.Ref != q.Ref || !p.same(q) || p.claim != q.claim || !reflect.DeepEqual(m, n) {
 			t.Fatalf("got %+v, want %+v", got, want)
 		}
-		if lean.ResourceVersion != whole.ResourceVersion || len(lean.Annotations) != len(whole.Annotations) {
+		const last = metav1.InitialEventsAnnotationKey
+		if lean.ResourceVersion != whole.ResourceVersion || lean.Annotations[last] != whole.Annotations[last] {
 			t.Fatalf("for the reflector: got %+v, want %+v", lean.ObjectMeta, whole.ObjectMeta)
+		}
+		for key := range lean.Annotations {
+			if !slices.Contains(annotations, key) {
+				t.Fatalf("got the annotation %q, which nobody looks at", key)
+			}
 		}
 		if lean.ManagedFields != nil || lean.Status.Conditions != nil || lean.GenerateName != "" {
 			t.Fatalf("got %+v, want what decides nothing left out", lean)

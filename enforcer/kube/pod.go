@@ -43,7 +43,10 @@ func (s *pods) strip(o runtime.Object) (item, error) {
 	for _, f := range faults {
 		s.log.Warn("part of a pod is left out", "pod", from.Namespace+"/"+from.Name, "field", f.Field, "reason", f.Reason)
 	}
-	if read.Node != s.node {
+	var static *mirror
+	if read.Node == s.node {
+		static = mirrorOf(from)
+	} else {
 		// Of pods that are elsewhere only their addresses matter, whichever pod
 		// has them, and UIDs are most of what would be kept of their texts.
 		read.Ref.UID = ""
@@ -52,8 +55,15 @@ func (s *pods) strip(o runtime.Object) (item, error) {
 	read.Node = s.intern.text(read.Node)
 	read.Labels = s.intern.set(read.Labels)
 	read.Ports = s.intern.namedPorts(read.Ports)
-	return &pod{Pod: read, id: id, claim: claimOf(from)}, nil
+	p := &pod{Pod: read, id: id, claim: claimOf(from)}
+	if static != nil {
+		return &reflection{p, *static}, nil
+	}
+	return p, nil
 }
+
+// stays is later than anything there is, in seconds.
+const stays = 1 << 40
 
 // claimOf puts pods that terminate behind those that do not, and else those
 // that a kubelet took on later first: an address is given away again once the
@@ -63,7 +73,6 @@ func claimOf(p *corev1.Pod) int64 {
 	if p.Status.StartTime != nil {
 		since = p.Status.StartTime.Unix()
 	}
-	const stays = 1 << 40 // seconds
 	if p.DeletionTimestamp == nil {
 		since += stays
 	}
@@ -74,8 +83,8 @@ func claimOf(p *corev1.Pod) int64 {
 // pods are their nodes' (P17).
 func (p *pod) hasAddress() bool { return !p.HostNetwork }
 
-// same says whether q is p but for its claim.
+// same says whether q is p but for its claim and UID.
 func (p *pod) same(q *pod) bool {
-	return p.Ref == q.Ref && p.Node == q.Node && p.HostNetwork == q.HostNetwork && p.Finished == q.Finished &&
+	return p.key() == q.key() && p.Node == q.Node && p.HostNetwork == q.HostNetwork && p.Finished == q.Finished &&
 		slices.Equal(p.Addresses, q.Addresses) && maps.Equal(p.Labels, q.Labels) && slices.Equal(p.Ports, q.Ports)
 }

@@ -28,8 +28,13 @@ type pods struct {
 	// for that: of 100,000 each would be a miss of the processor's caches.
 	given []*policy.Pod
 	empty int
-	// local are the places of this node's pods.
-	local map[int32]bool
+	// local are the places of this node's pods, uids those by the UIDs that the
+	// API has of them, and mirrors by those of the static pods that they say they
+	// mirror; said is what they say.
+	local   map[int32]bool
+	said    map[int32]*mirror
+	uids    map[string]int32
+	mirrors map[string][]int32
 
 	// owner is who has an address, by its 16 bytes: convert gives no zones, and
 	// IPv4 in one form. Of contested addresses several pods say
@@ -47,7 +52,8 @@ type pods struct {
 func newPods(node string, departed *departed, log *slog.Logger) *pods {
 	return &pods{
 		node: node, log: log, departed: departed,
-		places: map[string]map[string]int32{}, local: map[int32]bool{},
+		places: map[string]map[string]int32{}, local: map[int32]bool{}, said: map[int32]*mirror{},
+		uids: map[string]int32{}, mirrors: map[string][]int32{},
 		owner: map[[16]byte]int32{}, contested: map[netip.Addr][]int32{}, cropped: map[int32]*policy.Pod{},
 	}
 }
@@ -86,7 +92,7 @@ func (s *pods) forget(k key) {
 
 // put takes in a pod and says whether anything that matters is different.
 func (s *pods) put(it item) bool {
-	p := it.(*pod)
+	p, m := parts(it)
 	if p.Finished {
 		// A slice may name one that had finished when it was first heard of.
 		behind := s.departed.leave(p)
@@ -95,12 +101,12 @@ func (s *pods) put(it item) bool {
 	at, known := s.find(p.key())
 	if !known {
 		s.departed.arrive(p)
-		s.enter(p)
+		s.enter(p, m)
 		return true
 	}
 	old := s.all[at]
 	behind := s.departed.replace(old, p)
-	if old.same(p) {
+	if s.same(at, p, m) {
 		old.id = p.id
 		if old.claim == p.claim {
 			return behind
@@ -109,7 +115,7 @@ func (s *pods) put(it item) bool {
 		return s.judgeAll(at) || behind
 	}
 	s.leave(at)
-	s.take(at, p)
+	s.take(at, p, m)
 	s.judgeAll(at)
 	return true
 }
@@ -130,35 +136,37 @@ func (s *pods) drop(k key) bool {
 	return true
 }
 
-func (s *pods) enter(p *pod) {
+func (s *pods) enter(p *pod, m *mirror) {
 	at := int32(len(s.all))
 	s.all, s.given = append(s.all, nil), append(s.given, nil)
 	s.register(p.key(), at)
-	s.take(at, p)
+	s.take(at, p, m)
 	s.judgeAll(at)
 }
 
 // gather closes the gaps.
 func (s *pods) gather() {
-	before := s.all
-	s.all, s.given, s.empty = nil, nil, 0
+	before, said := s.all, s.said
+	s.all, s.given, s.empty, s.said = nil, nil, 0, map[int32]*mirror{}
 	clear(s.local)
+	clear(s.uids)
+	clear(s.mirrors)
 	clear(s.owner)
 	clear(s.contested)
 	clear(s.cropped)
-	for _, p := range before {
+	for at, p := range before {
 		if p != nil {
-			s.enter(p)
+			s.enter(p, said[int32(at)])
 		}
 	}
 }
 
 // take puts a pod into a place that nobody has.
-func (s *pods) take(at int32, p *pod) {
+func (s *pods) take(at int32, p *pod, m *mirror) {
 	s.all[at], s.given[at] = p, &p.Pod
 	s.listStale = true
 	if p.Node == s.node {
-		s.local[at], s.localsStale = true, true
+		s.reside(at, m)
 	}
 	s.settle(at, p)
 }
@@ -168,8 +176,7 @@ func (s *pods) leave(at int32) {
 	p := s.all[at]
 	s.listStale = true
 	if s.local[at] {
-		delete(s.local, at)
-		s.localsStale = true
+		s.depart(at)
 	}
 	delete(s.cropped, at)
 	s.vacate(at, p)

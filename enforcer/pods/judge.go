@@ -108,6 +108,12 @@ func (j *judge) heed() {
 // who is the pod of a fact. Where the runtime tells no UID, a name will do, if
 // it is the name of one pod and an address agrees.
 func (j *judge) who(f *fact) (string, means) {
+	if p, wanted := j.byUID[f.uid]; wanted && f.name != "" && p.title() != f.namespace+"/"+f.name {
+		// A static pod's UID is what an object of the API says that it is. It is
+		// not that object; nor is the interface anybody's who is found otherwise.
+		j.try(p.UID, "%s has a result for its UID, but of %s/%s", f.source, f.namespace, f.name)
+		return f.uid + " of " + f.namespace + "/" + f.name, f.means
+	}
 	if f.uid != "" {
 		return f.uid, f.means
 	}

@@ -141,3 +141,37 @@ func besides(l *Located, e *evidence, n *link) bool {
 func wants(e *evidence, uid string) bool {
 	return slices.ContainsFunc(e.pods, func(p *wanted) bool { return p.UID == uid })
 }
+
+// P16, P21: what the runtime tells of a UID is taken for the pod of that UID only
+// where it is the pod of that name: of a static pod the API knows both by what an
+// object says of itself. The interface is then nobody's, also by an address.
+func TestUIDGoesWithItsName(t *testing.T) {
+	for _, row := range []struct {
+		sentence, namespace, name string
+		found                     bool
+	}{
+		{"the pod's own name", "n", "x", true},
+		{"another name", "n", "y", false},
+		{"another namespace", "m", "x", false},
+		{"a runtime that tells no name", "", "", true},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			address := netip.MustParseAddr("10.0.0.1")
+			n := &network{links: map[int]*link{7: {name: "veth7", index: 7, peer: 2, kind: "veth", nsid: 1}}, ways: map[netip.Addr][]int{address: {7}}}
+			n.index()
+			n.bar(nil)
+			e := &evidence{
+				config: &Config{Pods: []string{"*"}}, now: time.Unix(1_000_000, 0), network: n,
+				pods:     []*wanted{{Pod: Pod{UID: "a", Namespace: "n", Name: "x", Addresses: []netip.Addr{address}}}},
+				facts:    []*fact{{means: byChain, uid: "a", namespace: row.namespace, name: row.name, source: "the CNI chain", ends: []end{{index: 7}}}},
+				nsid:     func(string) int { return nowhere },
+				inside:   func(*link) ([]netip.Addr, error) { return []netip.Addr{address}, nil },
+				glimpsed: func(*link) []netip.Addr { return []netip.Addr{address} },
+			}
+			l, _ := locate(e)
+			if _, found := l.Interfaces["a"]; found != row.found || found != (len(l.Unknown) == 0) || found != (l.Why["a"] == "") {
+				t.Errorf("got %+v, want it found: %v", l, row.found)
+			}
+		})
+	}
+}
