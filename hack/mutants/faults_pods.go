@@ -34,10 +34,10 @@ var podMutants = []mutant{
 		"if l == nil || s.stale.links[l.index] {", "if l == nil {", reuseTests},
 	{"of two that have the pod's address the first is believed", "P21", "enforcer/pods/addressed.go",
 		"if len(homes[p]) == 1 {", "if len(homes[p]) >= 1 {", strangerTests},
-	{"an address is believed ahead of routes", "P21", "enforcer/pods/judge.go",
-		"\tj.routes()\n\tj.remember(byScan)\n\tj.scan()\n", "\tj.scan()\n\tj.routes()\n\tj.remember(byScan)\n", strangerTests},
+	{"a route that leads elsewhere is nothing to tell", "S4", "enforcer/pods/located.go",
+		"l.far() && d != c.link.index {", "l.far() && d == c.link.index {", tests{"./enforcer/pods", "Multipath"}},
 	{"who removes his address loses his policy", "P21", "enforcer/pods/judge.go",
 		"\tj.remember(byScan)\n", "", strangerTests},
 	{"nobody is told who pretends", "S4", "enforcer/pods/located.go",
-		"\t\t\t\tj.doubtPretender(owner[addr], addr, l)\n", "\t\t\t\t_ = owner\n", strangerTests},
+		"\t\t\t\tj.doubtPretender(owner[addr], addr, l)\n", "\t\t\t\t_ = owner[addr]\n", strangerTests},
 }
