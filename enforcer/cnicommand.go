@@ -16,10 +16,10 @@ import (
 
 // cniOptions are the flags of "enforcer cni".
 type cniOptions struct {
-	place        cniconf.Place
-	binary, mode string
-	config       chain.Config
-	watch        bool
+	place              cniconf.Place
+	binary, mode, away string
+	config             chain.Config
+	watch              bool
 }
 
 func cniCommand() *cobra.Command {
@@ -45,8 +45,9 @@ in the configuration that container runtimes use: the first by name among
 *.conflist, *.conf and *.json. What is there already is left alone.
 
 With --mode required, a pod does not start without an answer of the enforcer;
-with best-effort it then starts with the start posture. With --watch, the
-command keeps the plugin installed, whatever the node's CNI writes, until it is
+with best-effort it then starts with the start posture, which the plugin itself
+puts on its interface while no enforcer runs (--away). With --watch, the command
+keeps the plugin installed, whatever the node's CNI writes, until it is
 stopped, and leaves it installed; only "enforcer cni uninstall" removes it.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.install(cmd) },
@@ -56,6 +57,8 @@ stopped, and leaves it installed; only "enforcer cni uninstall" removes it.`,
 	f.StringVar(&o.mode, "mode", "", "what happens to a pod that the enforcer does not answer for: required (it does not start) or best-effort")
 	f.StringVar(&o.config.Socket, "socket", chain.DefaultSocket, "path of the enforcer's socket on the host")
 	f.DurationVar(&o.config.Timeout, "timeout", chain.DefaultTimeout, "how long a pod's start waits for its policy")
+	f.StringVar(&o.away, "away", chain.Closed.String(), "with --mode best-effort, what a pod may do that starts while no enforcer runs, until one does: nothing but answer its node (closed), or all (open)")
+	f.StringVar(&o.config.Pins, "pin", chain.DefaultPins, "the enforcer's pin directory on the host")
 	f.StringVar(&o.binary, "binary", "", "file of the plugin (default: nameward-cni beside this program)")
 	f.BoolVar(&o.watch, "watch", false, "stay, and install again after every change")
 	return cmd
@@ -102,6 +105,9 @@ func (o *cniOptions) complete() error {
 	var err error
 	if o.config.Mode, err = chain.ParseMode(o.mode); err != nil {
 		return fmt.Errorf("--mode: %w", err)
+	}
+	if o.config.Away, err = chain.ParseAway(o.away); err != nil {
+		return fmt.Errorf("--away: %w", err)
 	}
 	if err := o.config.Validate(); err != nil {
 		return fmt.Errorf("--%w", err)

@@ -64,8 +64,8 @@ func (c config) reside(n *node, comp *compiler, kernel *datapath.Datapath, r pro
 }
 
 // openUntilThen are the interfaces that stay open until the first policy: all of a
-// node where nothing was enforced before. Else whatever has no filter has come
-// meanwhile, and is shut.
+// node where nothing was enforced before, but those that nameward-cni has shut.
+// Else whatever has no filter has come meanwhile, and is shut.
 func (c config) openUntilThen(kernel *datapath.Datapath) (map[int]bool, error) {
 	succeeds, err := kernel.Succeeds()
 	if err != nil || succeeds {
@@ -75,11 +75,16 @@ func (c config) openUntilThen(kernel *datapath.Datapath) (map[int]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	before := make(map[int]bool, len(around.links))
-	for _, index := range around.links {
-		before[index] = true
+	return but(around.links, kernel.IsShut), nil
+}
+
+// but leaves out interfaces that are shut already: nobody opens them for a moment.
+func but(links map[string]int, shut func(ifindex int) bool) map[int]bool {
+	open := make(map[int]bool, len(links))
+	for _, index := range links {
+		open[index] = !shut(index)
 	}
-	return before, nil
+	return open
 }
 
 // spawn runs all of it in the group.

@@ -16,6 +16,8 @@ const Plugin = "nameward-cni"
 const (
 	// DefaultSocket is where the enforcer listens.
 	DefaultSocket = "/run/nameward/enforcer.sock"
+	// DefaultPins is the enforcer's pin directory.
+	DefaultPins = "/sys/fs/bpf/nameward"
 	// DefaultTimeout is how long a pod's start may wait for its policy.
 	DefaultTimeout = 10 * time.Second
 	// shortestTimeout leaves room for a round on a busy machine.
@@ -29,9 +31,36 @@ type Mode uint8
 const (
 	// Required keeps the pod from starting.
 	Required Mode = iota + 1
-	// BestEffort lets it start; the start posture is on its interface.
+	// BestEffort lets it start; the start posture is on its interface, and what
+	// Away says where no enforcer runs that knows the posture.
 	BestEffort
 )
+
+// Away is what a pod may do that starts while no enforcer runs, until one does.
+type Away uint8
+
+const (
+	// Closed is the posture that every enforcer begins with.
+	Closed Away = iota
+	Open
+)
+
+var aways = map[string]Away{"closed": Closed, "open": Open}
+
+// ParseAway reads it as it is written in configurations.
+func ParseAway(s string) (Away, error) {
+	if a, ok := aways[s]; ok {
+		return a, nil
+	}
+	return Closed, fmt.Errorf("away is %.80q; want \"closed\" or \"open\"", s)
+}
+
+func (a Away) String() string {
+	if a == Open {
+		return "open"
+	}
+	return "closed"
+}
 
 var modes = map[string]Mode{"required": Required, "best-effort": BestEffort}
 
@@ -59,6 +88,9 @@ type Config struct {
 	Socket string
 	// Timeout is from 100 ms to LongestWait.
 	Timeout time.Duration
+	Away    Away
+	// Pins is the absolute path of the enforcer's pin directory on the host.
+	Pins string
 }
 
 // Validate returns an error that names what is wrong, and what would be right.
@@ -68,6 +100,9 @@ func (c Config) Validate() error {
 	}
 	if !filepath.IsAbs(c.Socket) || len(c.Socket) > maxPath {
 		return fmt.Errorf("socket is %q; want an absolute path of at most %d bytes", c.Socket, maxPath)
+	}
+	if !filepath.IsAbs(c.Pins) {
+		return fmt.Errorf("pins is %q; want an absolute path", c.Pins)
 	}
 	if c.Timeout < shortestTimeout || c.Timeout > LongestWait {
 		return fmt.Errorf("timeout is %q; want a duration from %s to %s", c.Timeout, shortestTimeout, LongestWait)
@@ -85,7 +120,9 @@ func (c Config) Entry() ([]byte, error) {
 		Mode    string `json:"mode"`
 		Socket  string `json:"socket"`
 		Timeout string `json:"timeout"`
-	}{Plugin, c.Mode.String(), c.Socket, c.Timeout.String()})
+		Away    string `json:"away"`
+		Pins    string `json:"pins"`
+	}{Plugin, c.Mode.String(), c.Socket, c.Timeout.String(), c.Away.String(), c.Pins})
 }
 
 // keysOfRuntimes are the keys that the CNI spec knows, which a runtime adds to
@@ -95,12 +132,15 @@ var keysOfRuntimes = []string{
 	"cni.dev/valid-attachments", "cni.dev/attachments",
 }
 
-// ParseConfig reads an entry as a runtime hands it to the plugin. Only mode,
-// socket and timeout are the plugin's own; a key that nobody knows is an error.
+// ownKeys are the plugin's own.
+var ownKeys = []string{"mode", "socket", "timeout", "away", "pins"}
+
+// ParseConfig reads an entry as a runtime hands it to the plugin. A key that nobody
+// knows is an error.
 // The configuration is usable, with defaults for what is wrong, also where
 // there is an error.
 func ParseConfig(text []byte) (Config, error) {
-	c := Config{Mode: Required, Socket: DefaultSocket, Timeout: DefaultTimeout}
+	c := Config{Mode: Required, Socket: DefaultSocket, Timeout: DefaultTimeout, Pins: DefaultPins}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(text, &keys); err != nil {
 		return c, fmt.Errorf("read the plugin's configuration: %w", err)
@@ -121,7 +161,7 @@ func ParseConfig(text []byte) (Config, error) {
 // set takes one key of the plugin's own, unless its value is wrong.
 func (c *Config) set(key string, value json.RawMessage) error {
 	var s string
-	if err := json.Unmarshal(value, &s); err != nil && (key == "mode" || key == "socket" || key == "timeout") {
+	if err := json.Unmarshal(value, &s); err != nil && slices.Contains(ownKeys, key) {
 		return fmt.Errorf("%s is %.80s; want a string", key, value)
 	}
 	next := *c
@@ -135,8 +175,12 @@ func (c *Config) set(key string, value json.RawMessage) error {
 		if next.Timeout, err = time.ParseDuration(s); err != nil {
 			err = fmt.Errorf("timeout is %.80q; want a duration such as \"10s\"", s)
 		}
+	case "away":
+		next.Away, err = ParseAway(s)
+	case "pins":
+		next.Pins = s
 	default:
-		err = fmt.Errorf("unknown key %.80q; nameward-cni has mode, socket and timeout", key)
+		err = fmt.Errorf("unknown key %.80q; nameward-cni has %s", key, strings.Join(ownKeys, ", "))
 	}
 	if err == nil {
 		err = next.Validate()

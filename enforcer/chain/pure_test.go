@@ -59,23 +59,28 @@ func TestListen(t *testing.T) {
 
 // S5: a configuration's mistake is named, with what would be right.
 func TestParseConfig(t *testing.T) {
-	usual := Config{Mode: Required, Socket: DefaultSocket, Timeout: DefaultTimeout}
+	usual := Config{Mode: Required, Socket: DefaultSocket, Timeout: DefaultTimeout, Pins: DefaultPins}
+	lenient := usual
+	lenient.Mode = BestEffort
 	for _, c := range []struct {
 		name, in string
 		want     Config
 		err      string
 	}{
 		{"nothing said is the safe mode", `{"type":"nameward-cni"}`, usual, ""},
-		{"all said", `{"type":"nameward-cni","mode":"best-effort","socket":"/s","timeout":"1m"}`, Config{BestEffort, "/s", time.Minute}, ""},
+		{"all said", `{"type":"nameward-cni","mode":"best-effort","socket":"/s","timeout":"1m","away":"open","pins":"/p"}`, Config{BestEffort, "/s", time.Minute, Open, "/p"}, ""},
+		{"a pod that starts while nobody watches is closed", `{"mode":"best-effort"}`, lenient, ""},
+		{"an unknown posture", `{"mode":"best-effort","away":"ajar"}`, lenient, `away is "ajar"; want "closed" or "open"`},
+		{"a relative pin directory", `{"pins":"nameward"}`, usual, `pins is "nameward"; want an absolute path`},
 		{"what runtimes add", `{"cniVersion":"1.1.0","name":"n","type":"t","prevResult":{},"args":{},"runtimeConfig":{},"capabilities":{},"cni.dev/valid-attachments":[]}`, usual, ""},
-		{"an unknown key", `{"mod":"required"}`, usual, `unknown key "mod"; nameward-cni has mode, socket and timeout`},
+		{"an unknown key", `{"mod":"required"}`, usual, `unknown key "mod"; nameward-cni has mode, socket, timeout, away, pins`},
 		{"a key in other letters", `{"Mode":"best-effort"}`, usual, `unknown key "Mode"`},
 		{"an unknown mode", `{"mode":"maybe"}`, usual, `mode is "maybe"; want "required" or "best-effort"`},
 		{"a number", `{"timeout":10}`, usual, `timeout is 10; want a string`},
 		{"no duration", `{"timeout":"10"}`, usual, `timeout is "10"; want a duration such as "10s"`},
 		{"too short", `{"timeout":"1ms"}`, usual, `want a duration from 100ms to 2m0s`},
 		{"too long", `{"timeout":"3m"}`, usual, `want a duration from 100ms to 2m0s`},
-		{"a relative socket beside a good mode", `{"socket":"s","mode":"best-effort"}`, Config{BestEffort, DefaultSocket, DefaultTimeout}, `socket is "s"; want an absolute path`},
+		{"a relative socket beside a good mode", `{"socket":"s","mode":"best-effort"}`, lenient, `socket is "s"; want an absolute path`},
 		{"no object", `[]`, usual, "read the plugin's configuration"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

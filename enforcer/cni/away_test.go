@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -16,9 +17,15 @@ import (
 // D8, D9: an enforcer that is replaced while a pod waits does not cost the pod
 // its start.
 func TestAddOutlivesAnEnforcerD9(t *testing.T) {
+	for _, mode := range []string{"required", "best-effort"} {
+		t.Run(mode, func(t *testing.T) { addOutlivesAnEnforcer(t, mode) })
+	}
+}
+
+func addOutlivesAnEnforcer(t *testing.T, mode string) {
 	n := newNode(t)
 	ended := make(chan error, 1)
-	l, pod := n.list("1.0.0", veth, `"timeout": "1m"`), n.pod("c1")
+	l, pod := n.list("1.0.0", veth, `"timeout": "1m", "mode": "`+mode+`"`), n.pod("c1")
 	go func() {
 		_, err := n.add(l, pod)
 		ended <- err
@@ -26,6 +33,10 @@ func TestAddOutlivesAnEnforcerD9(t *testing.T) {
 	for range 2 {
 		dying, err := chain.Listen(n.socket)
 		if err != nil {
+			t.Fatal(err)
+		}
+		// An ADD that has given up comes no more.
+		if err := dying.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		conn, err := dying.Accept()
@@ -102,7 +113,7 @@ func TestMistakes(t *testing.T) {
 	n := newNode(t)
 	n.serve(&enforcer{})
 	_, err := n.add(n.list("1.0.0", veth, `"sokcet": "/x"`), n.pod("c1"))
-	wantError(t, err, types.ErrInvalidNetworkConfig, `unknown key "sokcet"; nameward-cni has mode, socket and timeout`)
+	wantError(t, err, types.ErrInvalidNetworkConfig, `unknown key "sokcet"; nameward-cni has mode, socket, timeout, away, pins`)
 
 	alone := n.list("1.0.0", veth, brief)
 	alone.Plugins = alone.Plugins[1:]

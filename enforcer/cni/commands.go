@@ -12,6 +12,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/nameward/nameward/enforcer/chain"
+	"github.com/nameward/nameward/enforcer/datapath"
 )
 
 // plugin answers one command of a runtime.
@@ -28,13 +29,31 @@ func (p plugin) add(args *skel.CmdArgs) error {
 	if err != nil {
 		return err
 	}
-	if err := p.told(config, args, result, chain.Client.Add); err != nil {
-		if config.Mode == chain.Required {
-			return err
-		}
-		p.say("ADD", args.ContainerID, "pod starts without, mode is best-effort, its interface has the start posture: %v", err)
+	a, err := attachment(args, result)
+	if err == nil {
+		err = p.admit(config, a)
+	} else if config.Mode == chain.BestEffort {
+		p.say("ADD", args.ContainerID, "pod starts without, mode is best-effort, and nothing judges its packets: %v", err)
+		err = nil
+	}
+	if err != nil {
+		return err
 	}
 	return result.print(p.out)
+}
+
+// admit returns when the pod's policy is in the kernel. Best effort lets a pod start
+// without, but not open.
+func (p plugin) admit(config chain.Config, a chain.Attachment) error {
+	err := ask(config, func(ctx context.Context, c chain.Client) error { return c.Add(ctx, a) })
+	if err == nil || config.Mode == chain.Required {
+		return err
+	}
+	p.say("ADD", a.ContainerID, "pod starts without, mode is best-effort, its interface has the start posture: %v", err)
+	if failed := shut(config, a); failed != nil && !errors.Is(failed, datapath.ErrInUse) {
+		return tryLater(config, fmt.Errorf("%w, and its interface cannot be shut: %w", err, failed))
+	}
+	return nil
 }
 
 func (p plugin) check(args *skel.CmdArgs) error {
@@ -146,8 +165,8 @@ func (p plugin) status(args *skel.CmdArgs) error {
 // again is how often an absent enforcer is looked for.
 const again = 50 * time.Millisecond
 
-// ask calls the enforcer within the timeout. Where it is required and away, it
-// is looked for until then: it may be about to be replaced.
+// ask calls the enforcer within the timeout. Where it is away, it is looked for
+// until then: it may be about to be replaced.
 func ask(config chain.Config, call func(context.Context, chain.Client) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), config.Timeout)
 	defer cancel()
@@ -160,7 +179,7 @@ func ask(config chain.Config, call func(context.Context, chain.Client) error) er
 			return nil
 		case errors.Is(err, context.DeadlineExceeded) && away != nil:
 			return tryLater(config, away)
-		case !errors.Is(err, chain.ErrAway) || config.Mode != chain.Required:
+		case !errors.Is(err, chain.ErrAway):
 			return tryLater(config, err)
 		}
 		away = err
@@ -190,7 +209,7 @@ func tryLater(config chain.Config, err error) error {
 func explain(config chain.Config, err error) string {
 	switch {
 	case errors.Is(err, chain.ErrAway):
-		return fmt.Sprintf("no enforcer at %s for %s. Check that the nameward-enforcer pod of this node runs, and its log; \"enforcer cni uninstall\" or mode best-effort lets pods start without it", config.Socket, config.Timeout)
+		return fmt.Sprintf("no enforcer at %s for %s. Check that the nameward-enforcer pod of this node runs, and its log; mode best-effort lets pods start without it, shut until it is back, and \"enforcer cni uninstall\" lets them start open", config.Socket, config.Timeout)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("the enforcer at %s was not done within %s (key timeout). Check the log of the nameward-enforcer pod of this node, and whether it reaches the API server", config.Socket, config.Timeout)
 	}

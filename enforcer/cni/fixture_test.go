@@ -18,6 +18,7 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/nameward/nameward/enforcer/chain"
 )
@@ -51,6 +52,7 @@ type node struct {
 	host   netns.NsHandle
 	runner *libcni.CNIConfig
 	socket string
+	pins   string // on a BPF file system of the test's own
 	stderr *bytes.Buffer
 }
 
@@ -72,7 +74,22 @@ func newNode(t *testing.T) *node {
 		t: t, host: namespace(t), stderr: &stderr,
 		runner: libcni.NewCNIConfigWithCacheDir([]string{bin}, t.TempDir(), how),
 		socket: filepath.Join(t.TempDir(), "socket"),
+		pins:   filepath.Join(mountBPF(t), "nameward"),
 	}
+}
+
+func mountBPF(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("bpf", dir, "bpf", 0, ""); err != nil {
+		t.Fatalf("mount a BPF file system: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Errorf("unmount the BPF file system: %v", err)
+		}
+	})
+	return dir
 }
 
 // namespace makes a network namespace that goes with the test.
@@ -112,8 +129,8 @@ func (n *node) inside(f func() error) error {
 // list is a chain of wire and nameward-cni, with some keys for each.
 func (n *node) list(cniVersion, wireKeys, ourKeys string) *libcni.NetworkConfigList {
 	n.t.Helper()
-	l, err := libcni.NetworkConfFromBytes(fmt.Appendf(nil, `{"cniVersion": %q, "name": "lab", "plugins": [{"type": "wire", %s}, {"type": "nameward-cni", "socket": %q, %s}]}`,
-		cniVersion, wireKeys, n.socket, ourKeys))
+	l, err := libcni.NetworkConfFromBytes(fmt.Appendf(nil, `{"cniVersion": %q, "name": "lab", "plugins": [{"type": "wire", %s}, {"type": "nameward-cni", "socket": %q, "pins": %q, %s}]}`,
+		cniVersion, wireKeys, n.socket, n.pins, ourKeys))
 	if err != nil {
 		n.t.Fatal(err)
 	}

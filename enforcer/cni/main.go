@@ -4,9 +4,10 @@
 // its policy (SEMANTICS D9).
 //
 // It knows the CNI specification (1.1 and all before), what a chain's result
-// says, and how a pod's end of an interface leads to the host's. It must not
-// know policies, nor Kubernetes but for the arguments that runtimes give; it
-// makes no interface, gives no address, and hands on what the chain has made.
+// says, how a pod's end of an interface leads to the host's, and how to shut that
+// while no enforcer runs. It must not know policies, nor Kubernetes but for the
+// arguments that runtimes give; it makes no interface, gives no address, and hands
+// on what the chain has made.
 package main
 
 import (

@@ -17,7 +17,7 @@ import (
 // entry is the plugin's entry in these tests.
 var entry = mustEntry(testConfig)
 
-var testConfig = chain.Config{Mode: chain.Required, Socket: chain.DefaultSocket, Timeout: chain.DefaultTimeout}
+var testConfig = chain.Config{Mode: chain.Required, Socket: chain.DefaultSocket, Timeout: chain.DefaultTimeout, Pins: chain.DefaultPins}
 
 func mustEntry(c chain.Config) []byte {
 	e, err := c.Entry()
@@ -36,8 +36,8 @@ func TestInsertD9(t *testing.T) {
 			"{\n  \"plugins\": [\n    {\"type\": \"ptp\"}\n  ]\n}\n", "{\n  \"plugins\": [\n    {\"type\": \"ptp\"},\n    " + e + "\n  ]\n}\n"},
 		{"behind the last of several", `{"plugins": [{"type":"a"}, {"type":"b"} ]}`, `{"plugins": [{"type":"a"}, {"type":"b"}, ` + e + ` ]}`},
 		{"an entry that says the same in other words stays",
-			`{"plugins":[{"type":"a"},{"timeout":"10s","socket":"/run/nameward/enforcer.sock", "mode":"required","type":"nameward-cni"}]}`,
-			`{"plugins":[{"type":"a"},{"timeout":"10s","socket":"/run/nameward/enforcer.sock", "mode":"required","type":"nameward-cni"}]}`},
+			`{"plugins":[{"type":"a"},{"timeout":"10s","socket":"/run/nameward/enforcer.sock", "pins":"/sys/fs/bpf/nameward", "away":"closed", "mode":"required","type":"nameward-cni"}]}`,
+			`{"plugins":[{"type":"a"},{"timeout":"10s","socket":"/run/nameward/enforcer.sock", "pins":"/sys/fs/bpf/nameward", "away":"closed", "mode":"required","type":"nameward-cni"}]}`},
 		{"an entry stays before plugins that others put behind it", `{"plugins":[{"type":"a"},` + e + `,{"type":"istio-cni"}]}`,
 			`{"plugins":[{"type":"a"},` + e + `,{"type":"istio-cni"}]}`},
 		{"an entry with another mode is changed in its place", `{"plugins":[{"type":"a"}, {"type":"nameward-cni","mode":"best-effort"},{"type":"b"}]}`,

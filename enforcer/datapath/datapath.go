@@ -28,6 +28,8 @@ type Config struct {
 	// between any two writes and refuse some of these. Tables that are written
 	// together call it from several goroutines at once.
 	Before func(table string) error
+	// impatient has Open not wait for the pin directory.
+	impatient bool
 }
 
 // write makes one change of a table, if need be several times.
@@ -102,7 +104,11 @@ func Open(cfg Config) (*Datapath, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	state, err := openState(cfg.Pin)
+	patience := ownPatience
+	if cfg.impatient {
+		patience = 0
+	}
+	state, err := openState(cfg.Pin, patience)
 	if err != nil {
 		return nil, err
 	}

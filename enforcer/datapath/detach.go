@@ -16,7 +16,7 @@ func Detach(pin string) error {
 	if _, err := os.Stat(pin); err != nil {
 		return fmt.Errorf("look at pin directory: %w", err)
 	}
-	if err := s.own(); err != nil {
+	if err := s.own(ownPatience); err != nil {
 		return err
 	}
 	errs := []error{removeFilters(nil)}

@@ -113,6 +113,11 @@ func TestPinDirectory(t *testing.T) {
 		t.Errorf("detach under a running owner: got %v, want ErrInUse", err)
 	}
 	must(t, d.Close())
+	// Whoever shuts an interface has the directory for a moment.
+	moment, err := await(t.Context(), pin)
+	must(t, err)
+	time.AfterFunc(50*time.Millisecond, func() { moment.Close() })
+	must(t, f.open(Config{Pin: pin}).Close())
 	if _, err := Open(Config{Pin: filepath.Join(t.TempDir(), "pin")}); !errors.Is(err, ErrNotBPF) {
 		t.Errorf("a directory elsewhere: got %v, want ErrNotBPF", err)
 	}

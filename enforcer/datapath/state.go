@@ -1,12 +1,14 @@
 package datapath
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -34,7 +36,7 @@ var ErrInUse = errors.New("another enforcer uses the pin directory")
 // ErrNotBPF is returned where the pin directory is not on a BPF file system.
 var ErrNotBPF = errors.New("not on a BPF file system (mount -t bpf bpf DIR)")
 
-func openState(dir string) (*state, error) {
+func openState(dir string, patience time.Duration) (*state, error) {
 	s := &state{dir: dir, maps: make(map[string]*ebpf.Map)}
 	spec, err := bpf.LoadKernel()
 	if err != nil {
@@ -44,7 +46,7 @@ func openState(dir string) (*state, error) {
 		return nil, err
 	}
 	if dir != "" {
-		if err := s.own(); err != nil {
+		if err := s.own(patience); err != nil {
 			return nil, err
 		}
 	}
@@ -68,8 +70,12 @@ func mayCreate(spec *ebpf.MapSpec) error {
 	return m.Close()
 }
 
+// ownPatience is how long an enforcer waits for the pin directory: a ShutAway may
+// have it for a moment, and that is no other enforcer.
+const ownPatience = 3 * time.Second
+
 // own takes the pin directory, creating it where it is missing.
-func (s *state) own() error {
+func (s *state) own(patience time.Duration) error {
 	for _, dir := range []string{s.podsDir(), s.shutRoot()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("create pin directory: %w", err)
@@ -82,19 +88,14 @@ func (s *state) own() error {
 	if stat.Type != unix.BPF_FS_MAGIC {
 		return fmt.Errorf("pin directory %s: %w", s.dir, ErrNotBPF)
 	}
-	lock, err := os.Open(s.dir)
-	if err != nil {
-		return fmt.Errorf("open pin directory: %w", err)
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return fmt.Errorf("pin directory %s: %w", s.dir, ErrInUse)
-		}
-		return fmt.Errorf("lock pin directory %s: %w", s.dir, err)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	lock, err := await(ctx, s.dir)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("pin directory %s: %w", s.dir, ErrInUse)
 	}
 	s.lock = lock
-	return nil
+	return err
 }
 
 func (s *state) podsDir() string { return filepath.Join(s.dir, "pods") }

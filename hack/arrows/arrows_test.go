@@ -37,7 +37,8 @@ var bans = []ban{
 	{"enforcer/policy", "k8s.io/client-go", "a folder of files and an API server lead to the same model", nil},
 	{"enforcer/grants", "github.com/cilium/ebpf", "lifetimes are pure; the clock is passed in", nil},
 	{"enforcer/grants", "google.golang.org/grpc", "lifetimes are pure; the clock is passed in", nil},
-	{"enforcer/cni", "k8s.io", "the CNI plugin runs for every pod's start: it is small, and knows only what the runtime tells it", nil},
+	{"enforcer/cni", "k8s.io/client-go", "the CNI plugin runs for every pod's start: it is small, and knows only what the runtime tells it", nil},
+	{"enforcer/cni", "k8s.io/api/", "the CNI plugin is small", nil},
 	{"enforcer/cni", "google.golang.org/grpc", "the CNI plugin is small", nil},
 	{"enforcer/chain", "github.com/containernetworking", "the protocol is apart from CNI's results", nil},
 	{"enforcer/chain", module + "enforcer/policy", "how an interface is told of is apart from what is done with it", nil},
@@ -50,7 +51,7 @@ var bans = []ban{
 var only = []struct{ what, where, why string }{
 	{module + "bpf", "enforcer/datapath", "one package knows how the kernel's tables are written"},
 	{"github.com/cilium/ebpf", "enforcer/datapath bpf", "one package knows how the kernel's tables are written"},
-	{module + "enforcer/datapath", "enforcer", "the daemon wires the planes"},
+	{module + "enforcer/datapath", "enforcer enforcer/cni", "the daemon wires the planes; while it is away, nameward-cni shuts interfaces"},
 	{"k8s.io/client-go", "plugin/internal/apiserver enforcer/kube enforcer/report enforcer/removal", "sessions, answers and what is enforced must not know the API"},
 }
 

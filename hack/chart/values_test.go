@@ -105,6 +105,28 @@ func TestModesOfDNS(t *testing.T) {
 	}
 }
 
+// D9, P23: a pod that starts while the enforcer is away is shut, unless nothing is
+// denied to any.
+func TestPodsWithoutAnEnforcer(t *testing.T) {
+	for _, row := range []struct {
+		sentence string
+		set      []string
+		open     bool
+	}{
+		{"closed, if nothing is said", nil, false},
+		{"closed, where the posture of a node's own settings is not known", []string{"settings.startPosture=Default"}, false},
+		{"open, while policies are on trial", []string{"settings.mode=audit"}, true},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			pod := get[*apps.DaemonSet](t, rendered(t, row.set...), "DaemonSet/nameward-enforcer").Spec.Template.Spec
+			i := slices.IndexFunc(pod.Containers, func(c core.Container) bool { return c.Name == "cni" })
+			if got := slices.Contains(pod.Containers[i].Args, "--away=open"); got != row.open {
+				t.Errorf("got %q, want --away=open among them: %v", pod.Containers[i].Args, row.open)
+			}
+		})
+	}
+}
+
 // Where the default is Deny, CoreDNS still gets queries, enforcers, its API server
 // and its upstream (our own NetworkPolicy).
 func TestNetworkPolicyLetsCoreDNSWork(t *testing.T) {

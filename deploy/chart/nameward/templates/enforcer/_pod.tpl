@@ -24,6 +24,9 @@ args:
   - --bin-dir={{ .root.Values.cni.binDir }}
   {{- if eq .command "install" }}
   - --mode={{ .root.Values.cni.mode }}
+  {{- if eq .root.Values.settings.mode "audit" }}
+  - --away=open # as nothing is denied yet
+  {{- end }}
   - --watch
   {{- end }}
 securityContext:

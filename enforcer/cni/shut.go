@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/nameward/nameward/enforcer/chain"
+	"github.com/nameward/nameward/enforcer/datapath"
+	"github.com/nameward/nameward/enforcer/policy"
+)
+
+// shutPatience bounds the wait for others that shut interfaces: a node that boots
+// starts its pods all at once.
+const shutPatience = 30 * time.Second
+
+// shut keeps a pod that starts without its policy from being open (D9): whoever
+// else would shut its interface is away. The next enforcer takes it over.
+//
+// Returns datapath.ErrInUse where an enforcer runs, which shuts it by itself.
+func shut(config chain.Config, a chain.Attachment) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutPatience)
+	defer cancel()
+	posture := datapath.Posture{Verdict: policy.Deny}
+	if config.Away == chain.Open {
+		posture.Verdict = policy.Allow
+	}
+	node, err := nodeAddresses()
+	if err != nil {
+		return err
+	}
+	posture.Node = node
+	return datapath.ShutAway(ctx, config.Pins, datapath.Interface{Name: a.Interface, Index: a.IfIndex}, posture)
+}
+
+// nodeAddresses are those of all interfaces of the host, from which the kubelet may
+// probe (P18).
+func nodeAddresses() ([]netip.Addr, error) {
+	found, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list the node's addresses: %w", err)
+	}
+	var all []netip.Addr
+	for _, f := range found {
+		if a, ok := netip.AddrFromSlice(f.IP); ok && !a.IsLoopback() {
+			all = append(all, a.Unmap())
+		}
+	}
+	return all, nil
+}
