@@ -27,11 +27,11 @@ const (
 func TestShutWhileAway(t *testing.T) {
 	n := newNode(t)
 	pod := n.wired(lenient)
-	if err := n.connect(pod); err == nil {
-		t.Error("the pod reaches its node, want it shut")
-	}
 	if err := n.probe(pod); err != nil {
 		t.Errorf("P18: the node's probe of the pod: %v", err)
+	}
+	if err := n.connect(pod, brieflyTried); err == nil {
+		t.Error("the pod reaches its node, want it shut")
 	}
 	d := n.enforcer()
 	if !d.IsShut(n.index(hostName(pod.ContainerID))) {
@@ -55,7 +55,10 @@ func TestShutOneAfterTheOther(t *testing.T) {
 			}
 		}
 	}
-	if err := n.connect(first); err == nil {
+	if err := n.probe(first); err != nil {
+		t.Errorf("P18: the node's probe of the pod: %v", err)
+	}
+	if err := n.connect(first, brieflyTried); err == nil {
 		t.Error("the pod reaches its node, want it shut as before")
 	}
 	d := n.enforcer()
@@ -70,7 +73,7 @@ func TestShutOneAfterTheOther(t *testing.T) {
 func TestOpenWhileAway(t *testing.T) {
 	n := newNode(t)
 	pod := n.wired(`"away": "open", ` + lenient)
-	if err := n.connect(pod); err != nil {
+	if err := n.connect(pod, longTried); err != nil {
 		t.Errorf("the pod to its node: got %v, want it connected", err)
 	}
 }
@@ -81,7 +84,7 @@ func TestShutUnderAnEnforcer(t *testing.T) {
 	n := newNode(t)
 	d := n.enforcer()
 	pod := n.wired(lenient)
-	if err := n.connect(pod); err != nil {
+	if err := n.connect(pod, longTried); err != nil {
 		t.Errorf("got %v, want the interface left to the enforcer", err)
 	}
 	if d.IsShut(n.index(hostName(pod.ContainerID))) {
@@ -149,17 +152,21 @@ func (n *node) within(pod *libcni.RuntimeConf, f func() error) error {
 }
 
 // connect is from the pod to its node.
-func (n *node) connect(pod *libcni.RuntimeConf) error {
-	return n.meet(onNode, n.inside, func(f func() error) error { return n.within(pod, f) })
+func (n *node) connect(pod *libcni.RuntimeConf, tried time.Duration) error {
+	return n.meet(onNode, n.inside, func(f func() error) error { return n.within(pod, f) }, tried)
 }
 
-// probe is from the node to its pod.
+// probe is from the node to its pod. It succeeds when the link is up.
 func (n *node) probe(pod *libcni.RuntimeConf) error {
-	return n.meet(inPod, func(f func() error) error { return n.within(pod, f) }, n.inside)
+	return n.meet(inPod, func(f func() error) error { return n.within(pod, f) }, n.inside, longTried)
 }
+
+// A SYN that is lost while a link comes up is sent again after one second, two and
+// four (RFC 6298). What is to be blocked is tried on a link that is up.
+const longTried, brieflyTried = 20 * time.Second, 1500 * time.Millisecond
 
 // meet listens in one place and connects from another.
-func (n *node) meet(address string, there, here func(func() error) error) error {
+func (n *node) meet(address string, there, here func(func() error) error, tried time.Duration) error {
 	n.t.Helper()
 	var l net.Listener
 	err := there(func() (err error) {
@@ -170,7 +177,7 @@ func (n *node) meet(address string, there, here func(func() error) error) error 
 		n.t.Fatal(err)
 	}
 	defer l.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), tried)
 	defer cancel()
 	return here(func() error {
 		var d net.Dialer
