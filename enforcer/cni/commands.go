@@ -51,7 +51,7 @@ func (p plugin) admit(config chain.Config, a chain.Attachment) error {
 	}
 	p.say("ADD", a.ContainerID, "pod starts without, mode is best-effort, its interface has the start posture: %v", err)
 	if failed := shut(config, a); failed != nil && !errors.Is(failed, datapath.ErrInUse) {
-		return tryLater(config, fmt.Errorf("%w, and its interface cannot be shut: %w", err, failed))
+		return later{types.NewError(types.ErrTryAgainLater, "a pod that starts without its policy must not be open, and its interface cannot be shut: "+failed.Error(), err.Error()), failed}
 	}
 	return nil
 }
