@@ -2,7 +2,10 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,17 +73,114 @@ func TestEveryScenarioProvesSomething(t *testing.T) {
 	}
 }
 
+func TestPickVariants(t *testing.T) {
+	names := func(variants []variant) string {
+		var all []string
+		for _, v := range variants {
+			all = append(all, v.name)
+		}
+		return strings.Join(all, " ")
+	}
+	for _, row := range []struct {
+		sentence string
+		o        options
+		want     string
+	}{
+		{"all of them", options{}, names(variants)},
+		{"the first alone in the short form", options{short: true}, "default"},
+		{"the first alone where scenarios are chosen", options{only: "race"}, "default"},
+		{"the first alone where it stays installed", options{stay: true}, "default"},
+		{"those asked for, also in the short form", options{short: true, variant: "bridge,replace"}, "bridge replace"},
+		{"one that does not exist", options{variant: "bridge,tunnel"}, "error"},
+		{"two cannot stay", options{stay: true, variant: "bridge,replace"}, "error"},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			picked, err := pick(row.o)
+			got := names(picked)
+			if err != nil {
+				got = "error"
+			}
+			if got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// TestVariantsPlayWhatThereIs: names of scenarios are names of some, and the
+// first variant is the chart as it is, with what every cluster can play.
+func TestVariantsPlayWhatThereIs(t *testing.T) {
+	played := make(map[string]bool)
+	for i, v := range variants {
+		chosen, err := choose(strings.Join(v.plays, ","))
+		if err != nil || (i == 0) != (len(v.plays)+len(v.set)+len(v.lab) == 0) {
+			t.Errorf("%s: got %+v (%v), want scenarios that exist, and something of its own but for the first", v.name, v, err)
+		}
+		for _, s := range chosen {
+			played[s.name] = true
+		}
+	}
+	for _, s := range scenarios {
+		if !played[s.name] {
+			t.Errorf("no variant plays %s", s.name)
+		}
+	}
+}
+
+func TestWhereVariantsCannotBePlayed(t *testing.T) {
+	state := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(state, "run"), 0o755), os.WriteFile(filepath.Join(state, "run", "options"), []byte("CNI=bridge\nNOPROXY=\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	kept, ours := &laboratory{state: state}, &laboratory{state: state, ours: true}
+	bridge, plain := variant{lab: []string{"CNI=bridge"}}, variant{lab: []string{"CNI=bridge", "BRIDGE_NF=0"}}
+	for _, row := range []struct {
+		sentence string
+		v        variant
+		lab      *laboratory
+		want     string
+	}{
+		{"values alone, anywhere", variant{set: []string{"cni.mode=off"}}, nil, ""},
+		{"another lab, not in another cluster", bridge, nil, "needs the lab"},
+		{"a DNS of the cluster's own, not in another cluster", variant{ownDNS: true}, nil, "needs the lab"},
+		{"a lab that is kept and is like that", bridge, kept, ""},
+		{"a lab that is kept and is not", plain, kept, "needs a lab started with CNI=bridge BRIDGE_NF=0"},
+		{"a lab that can be started anew", plain, ours, ""},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			if got := row.v.unfit(row.lab); got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// TestWhatTakesDNSAwayNeedsAVariant: a user's cluster keeps the DNS it has.
+func TestWhatTakesDNSAwayNeedsAVariant(t *testing.T) {
+	i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == "takeover" })
+	for _, n := range scenarios[i].needs {
+		if !n.met(&world{lab: &laboratory{}, nodes: []string{"a", "b", "c"}, dual: true}) {
+			return
+		}
+	}
+	t.Error("takeover would be played in the default variant, want a need that is not met")
+}
+
 // TestTheScoreIsTheLastLine: failures are repeated before it, skips are no score.
 func TestTheScoreIsTheLastLine(t *testing.T) {
 	var out strings.Builder
 	r := &report{out: &out}
 	r.pass("one", "holds", time.Second)
 	r.fail("two", "holds", errors.New("got a, want b"))
+	r.begin(variants[1])
 	r.skip("three", "needs more")
 	r.summary()
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if got, want := lines[len(lines)-1], "1 passed, 1 failed"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	if want := "skipped: " + variants[1].name + "/three"; !strings.Contains(out.String(), want) {
+		t.Errorf("got %s, want %q", out.String(), want)
 	}
 	if got := strings.Count(out.String(), "got a, want b"); got != 2 {
 		t.Errorf("the failure is told %d times, want where it happened and at the end", got)

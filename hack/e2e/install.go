@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +21,7 @@ type release struct {
 	options
 	cluster *cluster.Cluster
 	lab     *laboratory
+	variant variant
 }
 
 // namespace is where the README's quick start puts it.
@@ -49,11 +51,11 @@ func (r *release) helm(ctx context.Context, args ...string) (string, error) {
 // values are what the quick start sets, and where the images come from.
 func (r *release) values(more ...string) []string {
 	set := []string{"enforcer.image.tag=" + r.tag, "dns.image.tag=" + r.tag}
-	if r.lab != nil {
+	if r.lab != nil && !r.variant.ownDNS {
 		set = append(set, "dns.service.clusterIP="+labDNS)
 	}
 	var args []string
-	for _, v := range append(append(set, r.set...), more...) {
+	for _, v := range slices.Concat(set, r.variant.set, r.set, more) {
 		args = append(args, "--set", v)
 	}
 	return args
@@ -94,16 +96,15 @@ func (r *release) uninstall(ctx context.Context) error {
 // ready waits until enforcers and CoreDNS are rolled out and Ready.
 func (r *release) ready(ctx context.Context) error {
 	return cluster.Await(ctx, 2*time.Minute, "nameward's pods", func(ctx context.Context) error {
-		var ds appsv1.DaemonSet
-		if err := r.cluster.Get(ctx, "/apis/apps/v1/namespaces/"+namespace+"/daemonsets/nameward-enforcer", &ds); err != nil {
+		if err := r.onEveryNode(ctx, "nameward-enforcer"); err != nil {
 			return err
 		}
-		s := ds.Status
-		if s.ObservedGeneration != ds.Generation || s.DesiredNumberScheduled == 0 || s.UpdatedNumberScheduled != s.DesiredNumberScheduled || s.NumberReady != s.DesiredNumberScheduled {
-			return fmt.Errorf("%d of %d enforcers are Ready, %d of this version", s.NumberReady, s.DesiredNumberScheduled, s.UpdatedNumberScheduled)
-		}
 		var d appsv1.Deployment
-		if err := r.cluster.Get(ctx, "/apis/apps/v1/namespaces/"+namespace+"/deployments/nameward-dns", &d); err != nil {
+		err := r.cluster.Get(ctx, "/apis/apps/v1/namespaces/"+namespace+"/deployments/nameward-dns", &d)
+		if errors.Is(err, cluster.ErrNotFound) { // then there is one on each node
+			return r.onEveryNode(ctx, "nameward-dns")
+		}
+		if err != nil {
 			return err
 		}
 		if d.Status.ObservedGeneration != d.Generation || d.Status.ReadyReplicas != *d.Spec.Replicas || d.Status.Replicas != *d.Spec.Replicas {
@@ -111,6 +112,19 @@ func (r *release) ready(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// onEveryNode says what a DaemonSet's rollout still lacks.
+func (r *release) onEveryNode(ctx context.Context, name string) error {
+	var ds appsv1.DaemonSet
+	if err := r.cluster.Get(ctx, "/apis/apps/v1/namespaces/"+namespace+"/daemonsets/"+name, &ds); err != nil {
+		return err
+	}
+	s := ds.Status
+	if s.ObservedGeneration != ds.Generation || s.DesiredNumberScheduled == 0 || s.UpdatedNumberScheduled != s.DesiredNumberScheduled || s.NumberReady != s.DesiredNumberScheduled {
+		return fmt.Errorf("of %s %d of %d are Ready, %d of this version", name, s.NumberReady, s.DesiredNumberScheduled, s.UpdatedNumberScheduled)
+	}
+	return nil
 }
 
 // enforcers are the pods that run now, by node.

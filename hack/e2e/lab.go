@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,15 +23,16 @@ type laboratory struct {
 	state  string
 	// ours says that this run has started it.
 	ours bool
+	// env is what it was started with; nil before it is in use.
+	env []string
 }
 
-// startLab builds and starts the lab, dual-stack where the kernel has IPv6; one
-// that is up already is used if keep says so.
-func startLab(ctx context.Context, script string, keep bool) (*laboratory, error) {
+// openLab builds the lab. One that is up already is used if keep says so.
+func openLab(ctx context.Context, script string, keep bool) (*laboratory, error) {
 	if os.Getuid() != 0 {
 		return nil, errors.New("the lab needs root; or name another cluster by -kubeconfig")
 	}
-	l := &laboratory{script: script}
+	l := &laboratory{script: script, ours: true}
 	if err := l.run(ctx, nil, "build"); err != nil {
 		return nil, err
 	}
@@ -48,18 +50,48 @@ func startLab(ctx context.Context, script string, keep bool) (*laboratory, error
 		if !keep {
 			return nil, errors.New("a lab is up already: take it down (make lab-down), or use it (-keep)")
 		}
-		return l, nil
+		l.ours = false
 	}
-	l.ours = true
-	var dual []string
+	return l, nil
+}
+
+// start has the lab up as the variant wants it, dual-stack where the kernel has
+// IPv6, and says whether its nodes are new to this run.
+func (l *laboratory) start(ctx context.Context, v variant) (bool, error) {
+	env := append([]string{}, v.lab...)
 	if _, err := os.Stat("/proc/sys/net/ipv6"); err == nil {
-		dual = []string{"DUAL=1"}
+		env = append(env, "DUAL=1")
 	}
-	return l, l.run(ctx, dual, "up", "3")
+	first := l.env == nil
+	if !first && (!l.ours || slices.Equal(env, l.env)) {
+		return false, nil
+	}
+	if !first {
+		if err := l.stop(ctx); err != nil {
+			return false, err
+		}
+	}
+	l.env = env
+	if !l.ours {
+		return true, nil
+	}
+	err := l.run(ctx, env, "up", "3")
+	if err != nil {
+		err = errors.Join(err, l.stop(ctx))
+	}
+	return true, err
 }
 
 func (l *laboratory) stop(ctx context.Context) error {
+	l.env = nil
 	return l.run(context.WithoutCancel(ctx), nil, "down")
+}
+
+// fits says whether the lab is as the variant wants it, or can be.
+func (l *laboratory) fits(v variant) bool {
+	text, _ := os.ReadFile(filepath.Join(l.state, "run", "options"))
+	options := strings.Split(string(text), "\n")
+	return l.ours || !slices.ContainsFunc(v.lab, func(word string) bool { return !slices.Contains(options, word) })
 }
 
 func (l *laboratory) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -116,28 +148,17 @@ func (l *laboratory) crash(ctx context.Context, node, containerID string) error 
 	return err
 }
 
-// reach opens the cluster: the lab, or another.
-func reach(ctx context.Context, o options) (*cluster.Cluster, *laboratory, error) {
-	if o.kubeconfig != "" {
-		c, err := cluster.Open(ctx, []string{"kubectl", "--kubeconfig=" + o.kubeconfig})
-		return c, nil, err
+// reach opens the cluster: the lab, or another where there is none.
+func reach(ctx context.Context, o options, l *laboratory, v variant) (*cluster.Cluster, error) {
+	if l == nil {
+		return cluster.Open(ctx, []string{"kubectl", "--kubeconfig=" + o.kubeconfig})
 	}
-	l, err := startLab(ctx, o.lab, o.keep)
-	if err != nil {
-		if l != nil && l.ours {
-			err = errors.Join(err, l.stop(ctx))
-		}
-		return nil, nil, err
-	}
-	if !o.noimages {
+	anew, err := l.start(ctx, v)
+	if err == nil && !o.noimages && anew {
 		err = l.images(ctx, o.tag, o.version)
 	}
-	var c *cluster.Cluster
-	if err == nil {
-		c, err = cluster.Open(ctx, l.kubectl())
+	if err != nil {
+		return nil, err
 	}
-	if err != nil && l.ours && !o.keep {
-		err = errors.Join(err, l.stop(ctx))
-	}
-	return c, l, err
+	return cluster.Open(ctx, l.kubectl())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ import (
 type scenario struct {
 	name, about string
 	alone       bool
+	// special are told only where a variant names them.
+	special bool
 	// needs say what the cluster must have; the words are for people.
 	needs []need
 	play  func(*stage) error
@@ -35,6 +38,8 @@ var (
 	theOutside  = need{"the lab's world outside", func(w *world) bool { return w.lab != nil }}
 	bothFamily  = need{"a dual-stack cluster", func(w *world) bool { return w.dual }}
 	threeNodes  = need{"three nodes", func(w *world) bool { return len(w.nodes) >= 3 }}
+	ownDNS      = need{"a variant whose cluster has a DNS of its own", func(w *world) bool { return w.variant.ownDNS }}
+	dnsOnNodes  = need{"a variant with a CoreDNS on each node", func(w *world) bool { return w.variant.asks == nodeDNS }}
 	besideCount = 3 // scenarios at a time
 )
 
@@ -56,6 +61,9 @@ var scenarios = []scenario{
 	{name: "churn", about: "pods that come and go leave nothing", alone: true, needs: []need{theLab}, play: churn},
 	{name: "static", about: "static pods with a network of their own (D9, P21)", alone: true, needs: []need{theLab}, play: static},
 	{name: "race", about: "the first packet of a new pod, with and without the chain plugin, and by name (D9, N3)", alone: true, play: race},
+	{name: "away", about: "pods that start while enforcers are away (D9)", alone: true, play: away},
+	{name: "takeover", about: "the cluster's DNS replaced by ours, in the steps of deploy/README.md (N8)", alone: true, special: true, needs: []need{ownDNS}, play: takeover},
+	{name: "local", about: "CoreDNS on each node, and its update (N14)", alone: true, special: true, needs: []need{dnsOnNodes}, play: local},
 }
 
 // world is the cluster that all scenarios share.
@@ -64,6 +72,7 @@ type world struct {
 	*report
 	lab     *laboratory
 	release *release
+	variant variant
 	nodes   []string
 	dual    bool
 	short   bool
@@ -71,25 +80,54 @@ type world struct {
 }
 
 func run(ctx context.Context, o options, r *report) (failure error) {
-	chosen, err := choose(o.only)
+	picked, err := pick(o)
+	if err != nil {
+		return err
+	}
+	if _, err := choose(o.only); err != nil {
+		return err
+	}
+	var lab *laboratory
+	if o.kubeconfig == "" {
+		if lab, err = openLab(ctx, o.lab, o.keep); err != nil {
+			return fmt.Errorf("reach the cluster: %w", err)
+		}
+		// What is cleaned up is cleaned up after an interruption, too.
+		defer func() {
+			if lab.ours && lab.env != nil && !o.keep {
+				failure = errors.Join(failure, lab.stop(ctx))
+			}
+		}()
+	}
+	for _, v := range picked {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.begin(v)
+		if why := v.unfit(lab); why != "" {
+			r.skip("all of it", why)
+		} else if err := vary(ctx, o, r, lab, v); err != nil {
+			r.fail("e2e", "runs to its end", err)
+		}
+	}
+	return nil
+}
+
+// vary plays one variant.
+func vary(ctx context.Context, o options, r *report, lab *laboratory, v variant) error {
+	chosen, err := choose(cmp.Or(o.only, strings.Join(v.plays, ",")))
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	c, lab, err := reach(ctx, o)
+	c, err := reach(ctx, o, lab, v)
 	if err != nil {
 		return fmt.Errorf("reach the cluster: %w", err)
 	}
-	c.Agnhost = o.agnhost
-	w := &world{Cluster: c, report: r, lab: lab, short: o.short, stay: o.stay}
-	w.release = &release{options: o, cluster: c, lab: lab}
-	// What is cleaned up is cleaned up after an interruption, too.
-	defer func() {
-		if lab != nil && lab.ours && !o.keep {
-			failure = errors.Join(failure, lab.stop(ctx))
-		}
-	}()
 	defer c.Close()
+	c.Agnhost, c.DNS = o.agnhost, v.asks
+	w := &world{Cluster: c, report: r, lab: lab, variant: v, short: o.short, stay: o.stay}
+	w.release = &release{options: o, cluster: c, lab: lab, variant: v}
 	if err := w.look(ctx); err != nil {
 		return err
 	}
@@ -97,9 +135,11 @@ func run(ctx context.Context, o options, r *report) (failure error) {
 	return w.tell(ctx, chosen)
 }
 
+// choose finds scenarios by their names, with commas between them; without any,
+// all that every cluster can play.
 func choose(only string) ([]scenario, error) {
 	if only == "" {
-		return scenarios, nil
+		return slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return s.special }), nil
 	}
 	var chosen []scenario
 	for name := range strings.SplitSeq(only, ",") {
@@ -138,7 +178,11 @@ func (w *world) look(ctx context.Context) error {
 // tell installs, plays and uninstalls.
 func (w *world) tell(ctx context.Context, chosen []scenario) error {
 	before := w.traces(ctx)
-	if err := w.installed(ctx); err != nil {
+	err := w.ownDNS(ctx)
+	if err == nil {
+		err = w.installed(ctx)
+	}
+	if err != nil {
 		w.diagnose(context.WithoutCancel(ctx), "install", nil)
 	} else {
 		w.beside(ctx, chosen)
@@ -154,6 +198,7 @@ func (w *world) tell(ctx context.Context, chosen []scenario) error {
 	}
 	w.uninstalled(ctx, before)
 	w.clean(ctx)
+	w.noOwnDNS(ctx)
 	return nil
 }
 
@@ -169,7 +214,7 @@ func (w *world) installed(ctx context.Context) error {
 
 // findDNS has test pods ask our CoreDNS, where kubelets do not send them there.
 func (w *world) findDNS(ctx context.Context) error {
-	if w.lab != nil {
+	if w.lab != nil || w.Cluster.DNS != "" {
 		return nil
 	}
 	var service corev1.Service

@@ -35,8 +35,11 @@ func (w *world) traces(ctx context.Context) map[string]string {
 	return all
 }
 
+// nodeInterface has the address of a node's CoreDNS.
+const nodeInterface = "nameward-dns"
+
 // filtersOf lists the programs on interfaces of a network namespace: on TCX, and
-// the qdiscs that older kernels' filters hang on.
+// the qdiscs that older kernels' filters hang on. And the interface of our own.
 func filtersOf(path string) (string, error) {
 	space, err := netns.GetFromPath(path)
 	if err != nil {
@@ -50,6 +53,9 @@ func filtersOf(path string) (string, error) {
 			return err
 		}
 		for _, l := range links {
+			if l.Attrs().Name == nodeInterface {
+				fmt.Fprintf(&all, "%s: an interface\n", nodeInterface)
+			}
 			for _, at := range []ebpf.AttachType{ebpf.AttachTCXIngress, ebpf.AttachTCXEgress} {
 				programs, err := link.QueryPrograms(link.QueryOptions{Target: l.Attrs().Index, Attach: at})
 				if err == nil && len(programs.Programs) > 0 {

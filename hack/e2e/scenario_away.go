@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/nameward/nameward/hack/e2e/cluster"
+)
+
+// away: a pod that comes while its node has no enforcer does not start, if the
+// chain plugin is required, and else starts closed. Either is let go when the
+// enforcer is back (D9).
+func away(s *stage) error {
+	ns, err := s.place("")
+	if err != nil {
+		return err
+	}
+	server := cluster.Pod{Namespace: ns, Name: "server", HTTP: 80}
+	late := cluster.Pod{Namespace: ns, Name: "late", Node: s.nodes[0]}
+	if err := s.Start(s.ctx, server); err != nil {
+		return err
+	}
+	address, err := s.Address(s.ctx, server, false)
+	if err != nil {
+		return err
+	}
+	s.later(func(ctx context.Context) error { return s.enforcersOn(ctx, "null") })
+	if err := s.enforcersOn(s.ctx, `"nowhere"`); err != nil {
+		return err
+	}
+	if err := s.Apply(s.ctx, s.Spec(late)); err != nil {
+		return err
+	}
+	to := route{from: late, target: address + ":80", as: server.Name, want: drop}
+	if slices.Contains(s.release.variant.set, "cni.mode=required") {
+		err = s.check("D9: a pod does not start, and its Event says why", func() error { return s.heldBack(late) })
+	} else if err = s.check("D9: a pod starts", func() error { return s.AwaitReady(s.ctx, late) }); err == nil {
+		s.routes("D9, no policy and no enforcer:", to)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.enforcersOn(s.ctx, "null"); err != nil {
+		return err
+	}
+	if err := s.check("D9, the enforcer is back: the pod is Ready", func() error { return s.AwaitReady(s.ctx, late) }); err != nil {
+		return err
+	}
+	to.want = pass
+	s.routes("D9, the enforcer is back:", to)
+	return nil
+}
+
+// enforcersOn has enforcers run on nodes with a label of this value alone, a
+// JSON string, or on all again by null, and waits until they do.
+func (s *stage) enforcersOn(ctx context.Context, value string) error {
+	patch := `{"spec":{"template":{"spec":{"nodeSelector":{"nameward.io/e2e-away":` + value + `}}}}}`
+	if _, err := s.Kubectl(ctx, "", "patch", "daemonset", "nameward-enforcer", "-n", namespace, "--type=merge", "-p", patch); err != nil {
+		return err
+	}
+	if value == "null" {
+		return s.release.ready(ctx)
+	}
+	return cluster.Await(ctx, 3*awaitLimit, "enforcers to go", func(ctx context.Context) error {
+		pods, err := s.Pods(ctx, namespace, "app.kubernetes.io/component=enforcer")
+		if err == nil && len(pods) > 0 {
+			err = fmt.Errorf("there are %d", len(pods))
+		}
+		return err
+	})
+}
+
+// heldBack awaits the Event that names the chain plugin. The pod has no address.
+func (s *stage) heldBack(p cluster.Pod) error {
+	return cluster.Await(s.ctx, 3*awaitLimit, "Event FailedCreatePodSandBox", func(ctx context.Context) error {
+		pod, err := s.Pod(ctx, p)
+		if err != nil {
+			return err
+		}
+		if pod.Status.PodIP != "" {
+			return fmt.Errorf("the pod has started, with the address %s", pod.Status.PodIP)
+		}
+		var list corev1.EventList
+		if err := s.Get(ctx, "/api/v1/namespaces/"+p.Namespace+"/events", &list); err != nil {
+			return err
+		}
+		for _, e := range list.Items {
+			if e.InvolvedObject.Name == p.Name && e.Reason == "FailedCreatePodSandBox" && strings.Contains(e.Message, "nameward-enforcer") {
+				return nil
+			}
+		}
+		return fmt.Errorf("of %d Events none is it", len(list.Items))
+	})
+}
