@@ -87,7 +87,7 @@ lab-down: ## stop it, and put the machine back as it was
 	hack/lab/lab down
 
 .PHONY: e2e
-e2e: helm ## test it in a real cluster: the lab (root), or ARGS="-kubeconfig FILE"; ARGS=-short, ARGS="-only article -keep"
+e2e: helm ## test it in a real cluster: the lab (root), or ARGS="-kubeconfig FILE"; ARGS=-short, ARGS="-variant bridge", ARGS="-only article -keep"
 	go build -trimpath -o bin/e2e ./hack/e2e
 	bin/e2e -version $(VERSION) $(ARGS)
 
