@@ -34,7 +34,13 @@ func TestRemovalIsOne(t *testing.T) {
 // First the chain plugin, so that new pods start without it; filters last, and
 // Ready only after all of it.
 func TestRemovalTakesEverything(t *testing.T) {
-	all := rendered(t, append([]string{"removal.enabled=true", "cni.confDir=/etc/x", "cni.binDir=/opt/y"}, nodeLocal...)...)
+	for name, mode := range map[string][]string{"node-local": nodeLocal, "beside, that was node-local before": nil} {
+		t.Run(name, func(t *testing.T) { removalTakesEverything(t, mode) })
+	}
+}
+
+func removalTakesEverything(t *testing.T, mode []string) {
+	all := rendered(t, append([]string{"removal.enabled=true", "cni.confDir=/etc/x", "cni.binDir=/opt/y"}, mode...)...)
 	p := get[*apps.DaemonSet](t, all, "DaemonSet/nameward-enforcer").Spec.Template.Spec
 	var commands []string
 	for _, c := range p.InitContainers {

@@ -215,7 +215,7 @@ automountServiceAccountToken: false
 {{ include "nameward.enforcer.place" . }}
 initContainers:
   - {{- include "nameward.enforcer.cniContainer" (dict "root" . "command" "uninstall") | nindent 4 }}
-  {{- if eq .Values.dns.mode "node-local" }}
+  # Whatever dns.mode is now: it may have been node-local before.
   - name: address
     image: {{ include "nameward.image" (dict "root" . "image" .Values.enforcer.image) }}
     imagePullPolicy: {{ .Values.enforcer.image.pullPolicy }}
@@ -224,7 +224,6 @@ initContainers:
     securityContext:
       {{- include "nameward.enforcer.security" . | nindent 6 }}
       capabilities: {drop: [ALL], add: [NET_ADMIN]}
-  {{- end }}
   - name: filters
     image: {{ include "nameward.image" (dict "root" . "image" .Values.enforcer.image) }}
     imagePullPolicy: {{ .Values.enforcer.image.pullPolicy }}
