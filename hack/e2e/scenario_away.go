@@ -12,22 +12,28 @@ import (
 )
 
 // away: a pod that comes while its node has no enforcer does not start, if the
-// chain plugin is required, and else starts closed. Either is let go when the
-// enforcer is back (D9).
+// chain plugin is required, and else starts late. When the enforcer is back, the
+// policy holds for either (D9).
 func away(s *stage) error {
 	ns, err := s.place("")
 	if err != nil {
 		return err
 	}
 	server := cluster.Pod{Namespace: ns, Name: "server", HTTP: 80}
+	other := cluster.Pod{Namespace: ns, Name: "other", HTTP: 80}
 	late := cluster.Pod{Namespace: ns, Name: "late", Node: s.nodes[0]}
-	if err := s.Start(s.ctx, server); err != nil {
-		return err
+	err = s.Apply(s.ctx, networkPolicy(ns, "late", podLabel("pod", "late"), nil, []string{"{to: [{podSelector: {matchLabels: {pod: server}}}]}"}))
+	if err == nil {
+		err = s.Start(s.ctx, server, other)
 	}
-	address, err := s.Address(s.ctx, server, false)
 	if err != nil {
 		return err
 	}
+	to := func(p cluster.Pod, want cluster.Outcome) route {
+		address, _ := s.Address(s.ctx, p, false) // one that has none is reached by nobody
+		return route{from: late, target: hostPort(address, 80), as: p.Name, want: want}
+	}
+	rows := []route{to(server, pass), to(other, drop)}
 	s.later(func(ctx context.Context) error { return s.enforcersOn(ctx, "null") })
 	if err := s.enforcersOn(s.ctx, `"nowhere"`); err != nil {
 		return err
@@ -35,11 +41,10 @@ func away(s *stage) error {
 	if err := s.Apply(s.ctx, s.Spec(late)); err != nil {
 		return err
 	}
-	to := route{from: late, target: address + ":80", as: server.Name, want: drop}
 	if slices.Contains(s.release.variant.set, "cni.mode=required") {
 		err = s.check("D9: a pod does not start, and its Event says why", func() error { return s.heldBack(late) })
-	} else if err = s.check("D9: a pod starts", func() error { return s.AwaitReady(s.ctx, late) }); err == nil {
-		s.routes("D9, no policy and no enforcer:", to)
+	} else {
+		err = s.check("D9: a pod starts nevertheless", func() error { return s.AwaitReady(s.ctx, late) })
 	}
 	if err != nil {
 		return err
@@ -50,8 +55,7 @@ func away(s *stage) error {
 	if err := s.check("D9, the enforcer is back: the pod is Ready", func() error { return s.AwaitReady(s.ctx, late) }); err != nil {
 		return err
 	}
-	to.want = pass
-	s.routes("D9, the enforcer is back:", to)
+	s.routes("D9, the enforcer is back:", rows...)
 	return nil
 }
 
