@@ -12,8 +12,8 @@ import (
 )
 
 // away: a pod that comes while its node has no enforcer does not start, if the
-// chain plugin is required, and else starts late. When the enforcer is back, the
-// policy holds for either (D9).
+// chain plugin is required, and else starts late and shut. When the enforcer is
+// back, the policy holds for either (D9).
 func away(s *stage) error {
 	ns, err := s.place("")
 	if err != nil {
@@ -45,6 +45,9 @@ func away(s *stage) error {
 		err = s.check("D9: a pod does not start, and its Event says why", func() error { return s.heldBack(late) })
 	} else {
 		err = s.check("D9: a pod starts nevertheless", func() error { return s.AwaitReady(s.ctx, late) })
+		if err == nil {
+			s.routes("D9, the enforcer is away:", to(server, drop), to(other, drop))
+		}
 	}
 	if err != nil {
 		return err

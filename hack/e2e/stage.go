@@ -197,9 +197,10 @@ func (s *stage) never(r route, attempts int) error {
 	return nil
 }
 
-// times is how often something is tried: in full, or in the short form.
+// times is how often something is tried: in full, or in the short form, which is
+// also that of variants that play a part only.
 func (s *stage) times(full, short int) int {
-	if s.short {
+	if s.short || len(s.variant.plays) > 0 {
 		return short
 	}
 	return full
