@@ -355,7 +355,7 @@ func (f *follower) silent(s *server, after func()) {
 	select {
 	case s := <-f.heard:
 		f.t.Errorf("got a snapshot %+v, want none", s)
-	default:
+	case <-time.After(quiet):
 	}
 }
 
@@ -365,12 +365,16 @@ func (s *server) now() int {
 	return s.revision
 }
 
+// quiet is after what time nothing more is taken to come: several times as long as
+// the source waits for pods that slices name, on a machine that is busy.
+const quiet = 500 * time.Millisecond
+
 func (f *follower) drain() {
 	for {
 		select {
 		case <-f.heard:
 			continue
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(quiet):
 			return
 		}
 	}
