@@ -33,7 +33,7 @@ func shut(config chain.Config, a chain.Attachment) error {
 		return err
 	}
 	posture.Node = node
-	return datapath.ShutAway(ctx, config.Pins, datapath.Interface{Name: a.Interface, Index: a.IfIndex}, posture)
+	return datapath.ShutAway(ctx, datapath.Config{Pin: config.Pins}, datapath.Interface{Name: a.Interface, Index: a.IfIndex}, posture)
 }
 
 // nodeAddresses are those of all interfaces of the host, from which the kubelet may

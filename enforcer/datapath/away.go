@@ -19,19 +19,20 @@ const takeTurn = 20 * time.Millisecond
 // node that has just booted, nobody else would. What predecessors have shut gets
 // the posture, too; filters of pods stay as they are.
 //
-// pin is as in Config, and created where it is missing. Those who call it at once
-// wait for each other. Each loads programs, and lets go of those that the one
-// before had loaded: many new interfaces cost the memory of one load.
+// cfg is that of the enforcer to come, which has to pin. Those who call it at once
+// wait for each other. Each loads programs, and lets go of those that the one before
+// had loaded: many new interfaces cost the memory of one load.
 //
 // Returns ErrInUse where an enforcer runs, which sees the interface by itself;
 // ErrNotBPF, ErrPrivilege, or ctx's error.
-func ShutAway(ctx context.Context, pin string, on Interface, posture Posture) error {
-	turn, err := await(ctx, filepath.Join(pin, "shut"))
+func ShutAway(ctx context.Context, cfg Config, on Interface, posture Posture) error {
+	turn, err := await(ctx, filepath.Join(cfg.Pin, "shut"))
 	if err != nil {
 		return err
 	}
 	defer turn.Close()
-	d, err := Open(Config{Pin: pin, impatient: true})
+	cfg.impatient = true
+	d, err := Open(cfg)
 	if err != nil {
 		return err
 	}
