@@ -4,8 +4,9 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/nameward/nameward/enforcer/policy"
 	"pgregory.net/rapid"
+
+	"github.com/nameward/nameward/enforcer/policy"
 )
 
 // S2: a name is judged at an address that no narrower CIDR covers than it must.
