@@ -28,7 +28,7 @@ const curious = `
 trap 'exit 0' TERM
 n=0 lost=0
 while :; do
-	/agnhost connect "n$((n %% 150)).%s:80" --timeout=950ms >/dev/null 2>&1 || { lost=$((lost + 1)); echo "n$n" >>/dev/shm/lost; }
+	/agnhost connect "n$((n %% 150)).%s:80" --timeout=950ms >/dev/null 2>&1 || { lost=$((lost + 1)); printf 'n%%d@%%(%%T)T\n' $n -1 >>/dev/shm/lost; }
 	n=$((n + 1))
 	echo "$n $lost" >/dev/shm/count
 	sleep .05
@@ -58,6 +58,7 @@ func replicas(s *stage) error {
 	if err != nil {
 		return err
 	}
+	denied := s.denied()
 	s.later(func(ctx context.Context) error { return s.scale(ctx, 2) })
 	for _, count := range []int{1, 3, 1} {
 		_ = s.check(fmt.Sprintf("N13: CoreDNS is scaled to %d", count), func() error { return s.scale(s.ctx, count) })
@@ -73,11 +74,29 @@ func replicas(s *stage) error {
 		for i := range after {
 			if err == nil && (after[i][1] != before[i][1] || after[i][0] <= before[i][0]) {
 				names, _ := s.Exec(s.ctx, askers[i], "tail", "-5", "/dev/shm/lost")
-				err = fmt.Errorf("%s: of %d connections %d were lost, the last %v", askers[i].Name, after[i][0]-before[i][0], after[i][1]-before[i][1], strings.Fields(names))
+				err = fmt.Errorf("%s: of %d connections %d were lost, the last %v; packets denied before: %s, and now: %s", askers[i].Name,
+					after[i][0]-before[i][0], after[i][1]-before[i][1], strings.Fields(names), denied, s.denied())
 			}
 		}
 		return err
 	})
+}
+
+// denied tells a packet that was dropped from one that was late.
+func (s *stage) denied() string {
+	var all []string
+	for _, n := range s.nodes {
+		text, err := s.release.metrics(s.ctx, n)
+		if err != nil {
+			return err.Error()
+		}
+		for line := range strings.SplitSeq(text, "\n") {
+			if strings.HasPrefix(line, "nameward_verdicts_total{") && strings.Contains(line, `verdict="deny"`) && !strings.HasSuffix(line, " 0") {
+				all = append(all, n+" "+strings.TrimPrefix(line, "nameward_verdicts_total"))
+			}
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func (s *stage) lost(pods []cluster.Pod) ([][2]int, error) {
