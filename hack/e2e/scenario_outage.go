@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/nameward/nameward/hack/e2e/cluster"
 )
@@ -62,5 +67,51 @@ while :; do sleep 1; done
 		return err
 	}
 	s.routes("a policy after it:", route{from: c.other, target: c.target, as: "server", want: pass})
-	return nil
+	return s.recovered()
+}
+
+// recovered waits until the cluster itself is as before: it takes nodes that could
+// not report for down, once the API server is back, and meanwhile Services have no
+// backends, DNS included.
+func (s *stage) recovered() error {
+	const stretch = 15 * time.Second // longer than nodes take to report, which is 10
+	var since time.Time
+	return cluster.Await(s.ctx, 4*time.Minute, "nodes and pods to stay Ready", func(ctx context.Context) error {
+		err := s.allReady(ctx)
+		if err != nil {
+			since = time.Time{}
+			return err
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if is := time.Since(since); is < stretch {
+			return fmt.Errorf("they are for %s, want %s", is.Round(time.Second), stretch)
+		}
+		return nil
+	})
+}
+
+func (s *stage) allReady(ctx context.Context) error {
+	var nodes corev1.NodeList
+	if err := s.Get(ctx, "/api/v1/nodes", &nodes); err != nil {
+		return err
+	}
+	for _, n := range nodes.Items {
+		if !slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+		}) {
+			return fmt.Errorf("node %s is not Ready", n.Name)
+		}
+	}
+	pods, err := s.Pods(ctx, namespace, "app.kubernetes.io/name=nameward")
+	if err == nil && len(pods) == 0 {
+		err = errors.New("there is no pod of nameward")
+	}
+	for i := range pods {
+		if err == nil && !cluster.IsReady(&pods[i]) {
+			err = fmt.Errorf("pod %s is not Ready", pods[i].Name)
+		}
+	}
+	return err
 }
