@@ -54,20 +54,28 @@ type replica struct {
 // that leaves the Service goes on answering for a while. A failed look-up
 // changes nothing.
 func (r *replicas) refresh(ctx context.Context) {
-	addrs, err := r.lookup(ctx)
+	all, err := r.lookup(ctx)
 	if ctx.Err() != nil {
 		return
 	}
-	addrs = oneFamily(addrs)
+	addrs := oneFamily(all)
 	r.client.resolved(r.target, addrs, err)
 	if err != nil {
 		return
 	}
 	for addr, known := range r.running {
-		if !slices.Contains(addrs, addr) && !known.session.State().Connected {
+		switch {
+		case slices.Contains(addrs, addr):
+			continue
+		case !known.session.State().Connected:
 			known.end()
-			delete(r.running, addr)
+		case slices.ContainsFunc(all, func(a netip.Addr) bool { return a.Unmap() == addr }) && r.connected(addrs):
+			// Of the other family, which came first: slices of Services do one by one.
+			time.AfterFunc(r.client.cfg.handover, known.end)
+		default:
+			continue
 		}
+		delete(r.running, addr)
 	}
 	for _, addr := range addrs {
 		if _, known := r.running[addr]; known {
@@ -78,6 +86,16 @@ func (r *replicas) refresh(ctx context.Context) {
 		r.running[addr] = &replica{session: s, end: end}
 		r.all.Go(func() { s.run(sctx) })
 	}
+}
+
+// connected says whether there is a session with each of them.
+func (r *replicas) connected(addrs []netip.Addr) bool {
+	for _, a := range addrs {
+		if known := r.running[a]; known == nil || !known.session.State().Connected {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *replicas) lookup(ctx context.Context) ([]netip.Addr, error) {

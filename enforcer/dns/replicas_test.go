@@ -158,6 +158,36 @@ func TestEveryEndpointOfAServiceGetsASession(t *testing.T) {
 	eventually(t, "two sessions", func() bool { return connected(c) == 2 })
 }
 
+// N13: a dual-stack replica whose families become known one after the other keeps
+// one session in the end, and is never without one meanwhile.
+func TestFamiliesThatComeOneAfterTheOther(t *testing.T) {
+	ca := newAuthority(t)
+	six := listenTCP(t, "[::1]:0", "replica", ca.server("dns.kube-system.svc"))
+	_, port, _ := net.SplitHostPort(address(six))
+	target := must(ParseTarget("service://kube-system/dns:" + port))
+	first, then := netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.1")
+	var known atomic.Pointer[[]netip.Addr]
+	known.Store(&[]netip.Addr{first})
+	cfg := config(target)
+	cfg.Credentials, cfg.Refresh, cfg.handover = ca.write(t.TempDir()), time.Millisecond, time.Millisecond
+	cfg.Endpoints = func(string, string) ([]netip.Addr, error) { return *known.Load(), nil }
+	c := start(t, cfg)
+	old := six.accept(t)
+	known.Store(&[]netip.Addr{first, then})
+	eventually(t, "a session that cannot be yet", func() bool { return len(c.States()) == 2 && c.States()[0].Err != nil })
+	select {
+	case <-old.gone:
+		t.Error("the session with the first family ended before there was another")
+	default:
+	}
+	listenTCP(t, "127.0.0.1:"+port, "replica", ca.server("dns.kube-system.svc")).accept(t)
+	<-old.gone
+	eventually(t, "one session", func() bool { return len(c.States()) == 1 && connected(c) == 1 })
+	if got := c.States()[0].Address; got != "127.0.0.1:"+port {
+		t.Errorf("got a session with %s, want 127.0.0.1", got)
+	}
+}
+
 func TestServiceWithoutClusterIsRefused(t *testing.T) {
 	cfg := config(must(ParseTarget("service://kube-system/dns:7353")))
 	cfg.Credentials = newAuthority(t).write(t.TempDir())
