@@ -170,11 +170,16 @@ func TestFamiliesThatComeOneAfterTheOther(t *testing.T) {
 	known.Store(&[]netip.Addr{first})
 	cfg := config(target)
 	cfg.Credentials, cfg.Refresh, cfg.handover = ca.write(t.TempDir()), time.Millisecond, time.Millisecond
-	cfg.Endpoints = func(string, string) ([]netip.Addr, error) { return *known.Load(), nil }
+	var looks atomic.Int32
+	cfg.Endpoints = func(string, string) ([]netip.Addr, error) { looks.Add(1); return *known.Load(), nil }
 	c := start(t, cfg)
 	old := six.accept(t)
+	eventually(t, "a session", func() bool { return connected(c) == 1 })
 	known.Store(&[]netip.Addr{first, then})
 	eventually(t, "a session that cannot be yet", func() bool { return len(c.States()) == 2 && c.States()[0].Err != nil })
+	for until := looks.Load() + 20; looks.Load() < until; {
+		time.Sleep(time.Millisecond)
+	}
 	select {
 	case <-old.gone:
 		t.Error("the session with the first family ended before there was another")
