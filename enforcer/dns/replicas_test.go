@@ -186,7 +186,6 @@ func TestFamiliesThatComeOneAfterTheOther(t *testing.T) {
 	default:
 	}
 	listenTCP(t, "127.0.0.1:"+port, "replica", ca.server("dns.kube-system.svc")).accept(t)
-	<-old.gone
 	eventually(t, "one session", func() bool { return len(c.States()) == 1 && connected(c) == 1 })
 	if got := c.States()[0].Address; got != "127.0.0.1:"+port {
 		t.Errorf("got a session with %s, want 127.0.0.1", got)
