@@ -124,8 +124,8 @@ func TestCluster(t *testing.T) {
 	c.create("/api/v1/namespaces/NS/serviceaccounts", `{"kind":"ServiceAccount","apiVersion":"v1","metadata":{"name":"own"}}`)
 	c.create(pods, pod("one"))
 	first := f.until("the pod is there", func(s *Snapshot) bool { return len(ours(s)) == 1 })
-	if p := ours(first)[0]; p.Labels["app"] != "web" || len(p.Ports) != 1 || p.Ports[0].Number != 8080 || p.Ref.UID == "" {
-		t.Errorf("got %+v", p)
+	if p := ours(first)[0]; p.Labels["app"] != "web" || len(p.Ports) != 1 || p.Ports[0].Number != 8080 || p.Ref.UID != "" {
+		t.Errorf("got %+v, want its label and port, and no UID, which only pods of this node keep", p)
 	}
 	c.patch(pods+"/one/status", `{"status":{"podIP":"10.200.0.1","podIPs":[{"ip":"10.200.0.1"}]}}`)
 	f.until("it has an address", func(s *Snapshot) bool { return addresses(ours(s)[0]) == "10.200.0.1" })
