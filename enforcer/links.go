@@ -10,13 +10,14 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nameward/nameward/enforcer/datapath"
 )
 
 // surroundings are the node's network as of one moment: what the manifests do
 // not say and policies depend on. Immutable.
 type surroundings struct {
-	// addresses are this node's own, loopback left out: no pod can be reached
-	// from there. Sorted.
+	// addresses are this node's own, sorted.
 	addresses []netip.Addr
 	// links are the interfaces' indices by name.
 	links map[string]int
@@ -32,21 +33,14 @@ func look() (*surroundings, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addresses, err := datapath.NodeAddresses()
 	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", err)
+		return nil, err
 	}
-	s := &surroundings{links: make(map[string]int, len(links))}
+	s := &surroundings{addresses: addresses, links: make(map[string]int, len(links))}
 	for _, l := range links {
 		s.links[l.Attrs().Name] = l.Attrs().Index
 	}
-	for _, a := range addrs {
-		if ip, ok := netip.AddrFromSlice(a.IP); ok && !ip.Unmap().IsLoopback() {
-			s.addresses = append(s.addresses, ip.Unmap())
-		}
-	}
-	slices.SortFunc(s.addresses, netip.Addr.Compare)
-	s.addresses = slices.Compact(s.addresses)
 	return s, nil
 }
 

@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"time"
-
-	"github.com/vishvananda/netlink"
 
 	"github.com/nameward/nameward/enforcer/chain"
 	"github.com/nameward/nameward/enforcer/datapath"
@@ -28,26 +24,10 @@ func shut(config chain.Config, a chain.Attachment) error {
 	if config.Away == chain.Open {
 		posture.Verdict = policy.Allow
 	}
-	node, err := nodeAddresses()
+	node, err := datapath.NodeAddresses()
 	if err != nil {
 		return err
 	}
 	posture.Node = node
 	return datapath.ShutAway(ctx, datapath.Config{Pin: config.Pins}, datapath.Interface{Name: a.Interface, Index: a.IfIndex}, posture)
-}
-
-// nodeAddresses are those of all interfaces of the host, from which the kubelet may
-// probe (P18).
-func nodeAddresses() ([]netip.Addr, error) {
-	found, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, fmt.Errorf("list the node's addresses: %w", err)
-	}
-	var all []netip.Addr
-	for _, f := range found {
-		if a, ok := netip.AddrFromSlice(f.IP); ok && !a.IsLoopback() {
-			all = append(all, a.Unmap())
-		}
-	}
-	return all, nil
 }

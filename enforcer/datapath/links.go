@@ -3,7 +3,10 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -69,4 +72,22 @@ func (l links) index(name string) (int, error) {
 		return 0, errNoInterface
 	}
 	return int(request.Uint32()), nil
+}
+
+// NodeAddresses are those of all interfaces of the current network namespace, from
+// which the kubelet may probe (P18), sorted. Loopback is left out: no pod can be
+// reached from there.
+func NodeAddresses() ([]netip.Addr, error) {
+	found, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list the node's addresses: %w", err)
+	}
+	var all []netip.Addr
+	for _, f := range found {
+		if a, ok := netip.AddrFromSlice(f.IP); ok && !a.Unmap().IsLoopback() {
+			all = append(all, a.Unmap())
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all), nil
 }
