@@ -57,7 +57,7 @@ stopped, and leaves it installed; only "enforcer cni uninstall" removes it.`,
 	f.StringVar(&o.mode, "mode", "", "what happens to a pod that the enforcer does not answer for: required (it does not start) or best-effort")
 	f.StringVar(&o.config.Socket, "socket", chain.DefaultSocket, "path of the enforcer's socket on the host")
 	f.DurationVar(&o.config.Timeout, "timeout", chain.DefaultTimeout, "how long a pod's start waits for its policy")
-	f.StringVar(&o.away, "away", chain.Closed.String(), "with --mode best-effort, what a pod may do that starts while no enforcer runs, until one does: nothing but answer its node (closed), or all (open)")
+	f.StringVar(&o.away, "away", chain.AwayClosed.String(), "with --mode best-effort, what a pod may do that starts while no enforcer runs, until one does: nothing but answer its node (closed), or all (open)")
 	f.StringVar(&o.config.Pins, "pin", chain.DefaultPins, "the enforcer's pin directory on the host")
 	f.StringVar(&o.binary, "binary", "", "file of the plugin (default: nameward-cni beside this program)")
 	f.BoolVar(&o.watch, "watch", false, "stay, and install again after every change")

@@ -40,23 +40,23 @@ const (
 type Away uint8
 
 const (
-	// Closed is the posture that every enforcer begins with.
-	Closed Away = iota
-	Open
+	// AwayClosed is the posture that every enforcer begins with.
+	AwayClosed Away = iota
+	AwayOpen
 )
 
-var aways = map[string]Away{"closed": Closed, "open": Open}
+var aways = map[string]Away{"closed": AwayClosed, "open": AwayOpen}
 
 // ParseAway reads it as it is written in configurations.
 func ParseAway(s string) (Away, error) {
 	if a, ok := aways[s]; ok {
 		return a, nil
 	}
-	return Closed, fmt.Errorf("away is %.80q; want \"closed\" or \"open\"", s)
+	return AwayClosed, fmt.Errorf("away is %.80q; want \"closed\" or \"open\"", s)
 }
 
 func (a Away) String() string {
-	if a == Open {
+	if a == AwayOpen {
 		return "open"
 	}
 	return "closed"

@@ -68,7 +68,7 @@ func TestParseConfig(t *testing.T) {
 		err      string
 	}{
 		{"nothing said is the safe mode", `{"type":"nameward-cni"}`, usual, ""},
-		{"all said", `{"type":"nameward-cni","mode":"best-effort","socket":"/s","timeout":"1m","away":"open","pins":"/p"}`, Config{BestEffort, "/s", time.Minute, Open, "/p"}, ""},
+		{"all said", `{"type":"nameward-cni","mode":"best-effort","socket":"/s","timeout":"1m","away":"open","pins":"/p"}`, Config{BestEffort, "/s", time.Minute, AwayOpen, "/p"}, ""},
 		{"a pod that starts while nobody watches is closed", `{"mode":"best-effort"}`, lenient, ""},
 		{"an unknown posture", `{"mode":"best-effort","away":"ajar"}`, lenient, `away is "ajar"; want "closed" or "open"`},
 		{"a relative pin directory", `{"pins":"nameward"}`, usual, `pins is "nameward"; want an absolute path`},

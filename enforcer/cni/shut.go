@@ -21,7 +21,7 @@ func shut(config chain.Config, a chain.Attachment) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutPatience)
 	defer cancel()
 	posture := datapath.Posture{Verdict: policy.Deny}
-	if config.Away == chain.Open {
+	if config.Away == chain.AwayOpen {
 		posture.Verdict = policy.Allow
 	}
 	node, err := datapath.NodeAddresses()
