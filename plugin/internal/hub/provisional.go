@@ -65,7 +65,7 @@ func (l *ledger) free(addr netip.Addr) (voucher, bool) {
 // caller holds h.mu, and puts them in force.
 func (h *Hub) vouch(s *session, addrs []netip.Addr) (granted []netip.Addr) {
 	l := h.ledgers[s.node]
-	if l == nil {
+	if l == nil || len(addrs) == 0 {
 		return nil
 	}
 	slices.SortFunc(addrs, func(a, b netip.Addr) int {
