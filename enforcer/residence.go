@@ -75,11 +75,11 @@ func (c config) openUntilThen(kernel *datapath.Datapath) (map[int]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return but(around.links, kernel.IsShut), nil
+	return leftOpen(around.links, kernel.IsShut), nil
 }
 
-// but leaves out interfaces that are shut already: nobody opens them for a moment.
-func but(links map[string]int, shut func(ifindex int) bool) map[int]bool {
+// leftOpen leaves out interfaces that are shut: nobody opens them for a moment.
+func leftOpen(links map[string]int, shut func(ifindex int) bool) map[int]bool {
 	open := make(map[int]bool, len(links))
 	for _, index := range links {
 		open[index] = !shut(index)

@@ -56,7 +56,7 @@ func TestAppliedRevisions(t *testing.T) {
 // D9: what nameward-cni has shut on a node that has just booted is not opened by
 // the first enforcer.
 func TestShutBeforeTheFirstEnforcer(t *testing.T) {
-	got := but(map[string]int{"veth1": 7, "veth2": 8}, func(ifindex int) bool { return ifindex == 8 })
+	got := leftOpen(map[string]int{"veth1": 7, "veth2": 8}, func(ifindex int) bool { return ifindex == 8 })
 	if want := map[int]bool{7: true, 8: false}; !maps.Equal(got, want) {
 		t.Errorf("open until there is a policy: got %v, want %v", got, want)
 	}
