@@ -52,20 +52,24 @@ func local(s *stage) error {
 		return err
 	}
 	s.answered("N14", pods)
-	for i, when := range []string{"N14", "N14, CoreDNS updated"} {
-		_ = s.check(when+": every enforcer has one session", func() error {
-			return s.everyMetric("nameward_dns_sessions", func(v float64) bool { return v == 1 })
-		})
-		s.byName(when, pods, 5+i)
-		if i > 0 {
-			break
-		}
-		_ = s.check("N14: CoreDNS is updated on every node", func() error {
-			_, err := s.Kubectl(s.ctx, "", "rollout", "restart", "-n", namespace, "daemonset/nameward-dns")
-			return errors.Join(err, s.release.ready(s.ctx))
-		})
+	s.oneSession("N14", pods, 5)
+	err = s.check("N14: CoreDNS is updated on every node", func() error {
+		_, err := s.Kubectl(s.ctx, "", "rollout", "restart", "-n", namespace, "daemonset/nameward-dns")
+		return errors.Join(err, s.release.ready(s.ctx))
+	})
+	if err != nil {
+		return err
 	}
+	s.oneSession("N14, CoreDNS updated", pods, 6)
 	return nil
+}
+
+// oneSession is all that an enforcer has, and enough to connect by n-th names.
+func (s *stage) oneSession(when string, pods []cluster.Pod, n int) {
+	_ = s.check(when+": every enforcer has one session", func() error {
+		return s.everyMetric("nameward_dns_sessions", func(v float64) bool { return v == 1 })
+	})
+	s.byName(when, pods, n)
 }
 
 // askers are pods that may connect to many.example.net, one on each of the nodes.
