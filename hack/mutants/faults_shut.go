@@ -2,6 +2,9 @@ package main
 
 var shutTests = tests{"./enforcer/datapath", "Shut|NoOrder|Posture"}
 
+// awayTests try what nameward-cni does by itself.
+var awayTests = tests{"./enforcer/cni", "Shut|NoPlace"}
+
 // shutMutants are faults at interfaces that have no pod yet, or none any more.
 var shutMutants = []mutant{
 	{"an unknown pod calls its node", "P18", "bpf/special.h",
@@ -30,4 +33,16 @@ var shutMutants = []mutant{
 		"\tcase i.Index == 0:\n", "\tcase i.Name != \"\":\n", tests{"./enforcer/datapath", "KnownByItsIndex"}},
 	{"slots end where the first tables do", "P12", "enforcer/datapath/apply.go",
 		"return d.needs(steps[len(steps)-1]) <= int(d.programs.Endpoints.MaxEntries())", "return true", tests{"./enforcer/datapath", "MorePods"}},
+	{"a pod that starts while no enforcer runs is open", "D9", "enforcer/cni/commands.go",
+		"if failed := shut(config, a); failed != nil", "if failed := error(nil); failed != nil", awayTests},
+	{"what cannot be shut starts", "D9", "enforcer/cni/commands.go",
+		"!errors.Is(failed, datapath.ErrInUse) {", "!errors.Is(failed, datapath.ErrInUse) && false {", awayTests},
+	{"the next that is shut opens the ones before", "D9", "enforcer/datapath/away.go",
+		"all = append(all, Interface{Index: ifindex})", "_ = ifindex", awayTests},
+	{"what is shut without an enforcer is out of its node's reach", "P18", "enforcer/cni/shut.go",
+		"posture.Node = node", "_ = node", awayTests},
+	{"the first enforcer opens what was shut before it", "D9", "enforcer/residence.go",
+		"open[index] = !shut(index)", "open[index] = true", tests{"./enforcer", "ShutBeforeTheFirst"}},
+	{"who shuts an interface for a moment is another enforcer", "D8", "enforcer/datapath/state.go",
+		"const ownPatience = 3 * time.Second", "const ownPatience = 0 * time.Second", tests{"./enforcer/datapath", "PinDirectory"}},
 }
