@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,7 @@ func mutate(random *rand.Rand, object map[string]any, all []entry) {
 	case 0:
 		at.drop()
 	case 1:
-		at.set(boundaries[random.IntN(len(boundaries))])
+		at.set(boundary(random))
 	case 2:
 		if text, is := at.value.(string); is {
 			at.set(garble(random, text))
@@ -60,7 +61,7 @@ func mutate(random *rand.Rand, object map[string]any, all []entry) {
 	case 4:
 		if fields, is := at.value.(map[string]any); is {
 			key := []string{"name", "unknown", "podSelector", "pods", "nodes", "ports", "port"}[random.IntN(7)]
-			fields[key] = boundaries[random.IntN(len(boundaries))]
+			fields[key] = boundary(random)
 		}
 	case 5:
 		other := placesIn("", all[random.IntN(len(all))].whole)
@@ -83,6 +84,12 @@ var boundaries = []any{
 	int64(0), int64(1), int64(-1), int64(80), int64(999), int64(1000), int64(1001), int64(65535), int64(65536),
 	int64(1<<31 - 1), int64(1 << 31), int64(1<<63 - 1), 0.5, 1e300,
 	[]any{}, []any{nil}, []any{"example.com"}, []any{map[string]any{}}, map[string]any{}, map[string]any{"a": "b"},
+}
+
+// boundary returns a copy: the next mutation may write into it, and a map that
+// got itself for a field has no end.
+func boundary(random *rand.Rand) any {
+	return runtime.DeepCopyJSONValue(boundaries[random.IntN(len(boundaries))])
 }
 
 func garble(random *rand.Rand, text string) string {
@@ -163,4 +170,25 @@ func TestMutationsAreRepeatable(t *testing.T) {
 	if one, two := draw(), draw(); one != two {
 		t.Errorf("got two objects from one seed:\n%s\n%s", one, two)
 	}
+}
+
+// Nothing that one mutation draws is there for the next to write into.
+// Otherwise a map becomes its own field once in some runs, and whoever walks it
+// overflows the stack.
+func TestMutationsLeaveTheBoundariesAlone(t *testing.T) {
+	want := runtime.DeepCopyJSONValue(boundaries)
+	eachKind(t, func(t *testing.T, _, _ *Definition, all []entry) {
+		random := rand.New(rand.NewPCG(1, 0))
+		for range 30 {
+			for _, e := range all {
+				object := runtime.DeepCopyJSON(e.whole)
+				for range 3 {
+					mutate(random, object, all)
+				}
+				if !reflect.DeepEqual(boundaries, want) {
+					t.Fatalf("got %v, want %v", boundaries, want)
+				}
+			}
+		}
+	})
 }
