@@ -22,13 +22,20 @@ func (s *stage) askerSaw(asker cluster.Pod) error {
 }
 
 // curious asks for one name after the other, each for the first time, and
-// connects at once. A first SYN that is dropped is sent again after a second, so
-// what took longer has lost it.
+// connects at once. What takes a second is lost, and its time in microseconds
+// says to what: a first SYN that is dropped is sent again after one second, a
+// query to DNS after five.
 const curious = `
 trap 'exit 0' TERM
 n=0 lost=0
 while :; do
-	/agnhost connect "n$((n %% 150)).%s:80" --timeout=950ms >/dev/null 2>&1 || { lost=$((lost + 1)); printf 'n%%d@%%(%%T)T\n' $n -1 >>/dev/shm/lost; }
+	began=${EPOCHREALTIME/[.,]/}
+	said=$(/agnhost connect "n$((n %% 150)).%s:80" --timeout=8s 2>&1) || said="failed ${said:-saying nothing}"
+	took=$((${EPOCHREALTIME/[.,]/} - began))
+	if [ -n "$said" ] || ((took >= 1000000)); then
+		lost=$((lost + 1))
+		printf 'n%%d@%%(%%T)T: %%dus %%s\n' $n -1 $took "$said" >>/dev/shm/lost
+	fi
 	n=$((n + 1))
 	echo "$n $lost" >/dev/shm/count
 	sleep .05
@@ -74,8 +81,8 @@ func replicas(s *stage) error {
 		for i := range after {
 			if err == nil && (after[i][1] != before[i][1] || after[i][0] <= before[i][0]) {
 				names, _ := s.Exec(s.ctx, askers[i], "tail", "-5", "/dev/shm/lost")
-				err = fmt.Errorf("%s: of %d connections %d were lost, the last %v; packets denied before: %s, and now: %s", askers[i].Name,
-					after[i][0]-before[i][0], after[i][1]-before[i][1], strings.Fields(names), denied, s.denied())
+				err = fmt.Errorf("%s: of %d connections %d were lost, the last %q; packets denied before: %s, and now: %s", askers[i].Name,
+					after[i][0]-before[i][0], after[i][1]-before[i][1], strings.TrimSpace(names), denied, s.denied())
 			}
 		}
 		return err
