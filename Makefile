@@ -11,7 +11,7 @@ BUILD := go build -trimpath -tags $(TAGS) -ldflags "-s -w -X main.version=$(VERS
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-13s %s\n", $$1, $$2 }'
 
 .PHONY: demo
 demo: build ## show everything on this machine, in network namespaces of its own (root)
@@ -77,9 +77,13 @@ lab: ## start a Kubernetes cluster of 3 nodes on this machine (root); DUAL=1, CN
 	hack/lab/lab build
 	hack/lab/lab up $(or $(NODES),3)
 
+.PHONY: image-tars
+image-tars: ## build both images without a container engine: bin/images/enforcer.tar and coredns.tar
+	cd hack/lab/src/mkimage && go build -trimpath -o ../../../../bin/mkimage .
+	go run ./hack/image -version $(VERSION) -mkimage bin/mkimage
+
 .PHONY: images
-images: ## build both images without a container engine, and load them into the lab that is up
-	go run ./hack/image -version $(VERSION) -mkimage "$$(hack/lab/lab env | sed -n 's/^export PATH=\([^:]*\):.*/\1/p')/mkimage"
+images: image-tars ## build them, and load them into the lab that is up
 	hack/lab/lab load bin/images/enforcer.tar bin/images/coredns.tar
 
 .PHONY: lab-down
