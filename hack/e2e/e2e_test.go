@@ -60,7 +60,7 @@ func TestChooseScenarios(t *testing.T) {
 // what has none.
 func TestEveryScenarioProvesSomething(t *testing.T) {
 	ids := regexp.MustCompile(`\((?:[PNDS]\d+(?:, )?)+\)`)
-	free := map[string]bool{"article": true, "figures": true, "churn": true}
+	free := map[string]bool{"article": true, "figures": true, "churn": true, "confined": true}
 	seen := make(map[string]bool)
 	for _, s := range scenarios {
 		if seen[s.name] {
@@ -213,5 +213,36 @@ func TestPoliciesIsolateForTheDirectionsGiven(t *testing.T) {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
 		})
+	}
+}
+
+func TestConfinementOf(t *testing.T) {
+	const enforcer = "Name:\tenforcer\nUid:\t0\t0\t0\t0\nCapPrm:\t000000c000001000\nCapEff:\t000000c000001000\nCapBnd:\t000000c000001000\n" +
+		"NoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n" +
+		"449 138 0:73 / / ro,relatime - overlay overlay rw,lowerdir=/a\n450 449 0:74 / /proc rw,nosuid - proc proc rw\n"
+	all := capBPF | capNetAdmin | capPerfmon
+	for _, row := range []struct {
+		sentence, old, new string
+		want               confinement
+	}{
+		{"an enforcer", "", "", confinement{"0", all, all, true, true, true}},
+		{"another user", "Uid:\t0", "Uid:\t65532", confinement{"65532", all, all, true, true, true}},
+		{"fewer in effect than it could get", "CapEff:\t000000c000001000", "CapEff:\t0000000000000000", confinement{"0", 0, all, true, true, true}},
+		{"one more that it could get", "CapBnd:\t000000c000001000", "CapBnd:\t000000c000001400", confinement{"0", all, all | capNetBindService, true, true, true}},
+		{"privileges by setuid", "NoNewPrivs:\t1", "NoNewPrivs:\t0", confinement{"0", all, all, false, true, true}},
+		{"no filter", "Seccomp:\t2", "Seccomp:\t0", confinement{"0", all, all, true, false, true}},
+		{"a mount that can be written to on a file system that cannot", "/ ro,relatime - overlay overlay rw", "/ rw,relatime - overlay overlay ro", confinement{"0", all, all, true, true, false}},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			got, err := confinementOf(strings.Replace(enforcer, row.old, row.new, 1))
+			if err != nil || got != row.want {
+				t.Errorf("got %+v (%v), want %+v", got, err, row.want)
+			}
+		})
+	}
+	for _, text := range []string{"", "CapEff:\tall\nUid:\t0\n"} {
+		if got, err := confinementOf(text); err == nil {
+			t.Errorf("%q: got %+v, want an error", text, got)
+		}
 	}
 }

@@ -52,6 +52,7 @@ var scenarios = []scenario{
 	{name: "nodes", about: "pods of three nodes, labels that change (P12)", needs: []need{threeNodes}, play: nodes},
 	{name: "dual", about: "both families at the same time (P20)", needs: []need{bothFamily}, play: dual},
 	{name: "status", about: "conditions and Events (P15, S4)", play: status},
+	{name: "confined", about: "the release's own containers, and what the kernel holds them to", needs: []need{theLab}, play: confined},
 	{name: "default", about: "node default switched live, for all and for one node (P7)", alone: true, play: nodeDefault},
 	{name: "settings", about: "settings that cannot be (S5)", alone: true, play: badSettings},
 	{name: "figures", about: "how long changes take, and what the enforcer costs", alone: true, needs: []need{theLab, threeNodes}, play: figures},

@@ -33,7 +33,7 @@ var variants = []variant{
 	{name: "no-chain", about: "without the chain plugin, from the start", set: []string{"cni.mode=off"}, plays: []string{"workloads", "ports", "article"}},
 	{name: "replace", about: "our CoreDNS takes the place of the cluster's", ownDNS: true, plays: []string{"takeover", "article", "replicas"}},
 	{name: "node-local", about: "a CoreDNS on each node, before the cluster's", ownDNS: true, asks: nodeDNS,
-		set: []string{"dns.mode=node-local", "dns.nodeLocal.clusterDNS=" + labDNS}, plays: []string{"local", "article", "dual"}},
+		set: []string{"dns.mode=node-local", "dns.nodeLocal.clusterDNS=" + labDNS}, plays: []string{"local", "confined", "article", "dual"}},
 	{name: "bridge", about: "pods behind a bridge, netfilter sees what it carries", lab: []string{"CNI=bridge"},
 		plays: []string{"ports", "host", "nodes", "dual", "article", "race"}},
 	// Services with a backend beside the pod work for nobody there, DNS included.
