@@ -3,7 +3,6 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/nameward/nameward/enforcer/policy"
 )
@@ -156,12 +155,12 @@ func (d *Datapath) removeGone(t *policy.Tables) error {
 			d.leaving = append(d.leaving, p)
 		}
 	}
-	d.leaving = slices.DeleteFunc(d.leaving, func(p *pod) bool {
+	if len(d.leaving) > 0 {
 		<-d.settled
-		err := d.remove(p)
+		var err error
+		d.leaving, err = d.remove(d.leaving)
 		errs = append(errs, err)
-		return err == nil
-	})
+	}
 	pinned, err := d.state.pinnedPods()
 	errs = append(errs, err)
 	for _, id := range pinned {

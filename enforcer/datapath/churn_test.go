@@ -192,3 +192,19 @@ func TestMorePodsThanSlots(t *testing.T) {
 		t.Errorf("got slot %d at %v, want one beyond %d", got, p.d.Attached()[late.id], leastSlots)
 	}
 }
+
+// BenchmarkLeave is an Apply in which 20 pods have gone at once.
+func BenchmarkLeave(b *testing.B) {
+	f := newFixture(b)
+	d := f.open(Config{Pin: filepath.Join(f.bpf, "nameward"), ConnectionsPerPod: 64})
+	defer d.Close()
+	crowd := f.crowd(20)
+	must(b, d.Shut(crowd.list, Posture{}))
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		must(b, d.Apply([]*policy.Tables{crowd.tables()}, crowd.interfaces))
+		b.StartTimer()
+		must(b, d.Apply([]*policy.Tables{{}}, nil))
+	}
+}

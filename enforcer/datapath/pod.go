@@ -133,29 +133,31 @@ func drop(table *ebpf.Map, slot uint32) error {
 	return nil
 }
 
-// remove takes the filters off and forgets everything about the pod, so that
-// nothing is left to a successor with the same address (P16). On error it can be
-// called again, and the pod's slot is not given to another (D10).
-func (d *Datapath) remove(p *pod) error {
-	if err := d.withdraw(p); err != nil {
-		return fmt.Errorf("remove pod %s/%s: %w", p.ref.Namespace, p.ref.Name, err)
+// remove takes the pods' filters off and forgets everything about them, so that
+// nothing is left to a successor with the same address (P16). It returns those that
+// are still there, whose slots are not given to others, for another attempt (D10).
+func (d *Datapath) remove(all []*pod) (rest []*pod, err error) {
+	errs := make([]error, len(all))
+	var withdrawn []func() error
+	for i, p := range all {
+		if errs[i] = d.leave(&p.filters); errs[i] == nil {
+			withdrawn = append(withdrawn, func() error { errs[i] = d.withdraw(p); return nil })
+		}
 	}
-	errs := []error{p.connections.Close(), p.grants.Close()}
-	d.slots.release(p.slot)
-	if _, back := d.pods[p.id]; p.dir != "" && !back {
-		errs = append(errs, os.RemoveAll(p.dir))
+	_ = together(withdrawn...) // errs has what failed
+	for i, p := range all {
+		if errs[i] != nil {
+			errs[i] = fmt.Errorf("remove pod %s/%s: %w", p.ref.Namespace, p.ref.Name, errs[i])
+			rest = append(rest, p)
+			continue
+		}
+		d.letGoOf(p)
 	}
-	if err := errors.Join(errs...); err != nil {
-		d.cfg.Log.Error("let go of a pod that is removed", "pod", p.ref.Name, "err", err)
-	}
-	return nil
+	return rest, errors.Join(errs...)
 }
 
 // withdraw takes the pod out of the kernel.
 func (d *Datapath) withdraw(p *pod) error {
-	if err := d.leave(&p.filters); err != nil {
-		return err
-	}
 	none := bpf.KernelViews{}
 	if err := d.cfg.write("endpoints", func() error { return d.programs.Endpoints.Put(p.slot, none) }); err != nil {
 		return err
@@ -164,4 +166,16 @@ func (d *Datapath) withdraw(p *pod) error {
 		func() error { return drop(d.programs.Connections, p.slot) },
 		func() error { return drop(d.programs.Grants, p.slot) },
 	)
+}
+
+// letGoOf ends what this process has of a pod that is out of the kernel.
+func (d *Datapath) letGoOf(p *pod) {
+	errs := []error{p.connections.Close(), p.grants.Close()}
+	d.slots.release(p.slot)
+	if _, back := d.pods[p.id]; p.dir != "" && !back {
+		errs = append(errs, os.RemoveAll(p.dir))
+	}
+	if err := errors.Join(errs...); err != nil {
+		d.cfg.Log.Error("let go of a pod that is removed", "pod", p.ref.Name, "err", err)
+	}
 }
