@@ -44,9 +44,6 @@ func (n *node) tryAgain() {
 	if n.pending != nil {
 		n.attempt()
 	}
-	if n.ajar.Load() != nil {
-		n.shut()
-	}
 	if len(n.debts) == 0 || n.current == nil {
 		return
 	}

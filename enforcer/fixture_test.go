@@ -82,8 +82,11 @@ type memory struct {
 	live []datapath.Connected
 	// failures are the errors of the next calls, by method.
 	failures map[string][]error
-	shut     []datapath.Interface
-	posture  datapath.Posture
+	// guarded are to be shut, and shut are.
+	guarded, shut []datapath.Interface
+	posture       datapath.Posture
+	// during, unless nil, is called while an interface is being shut.
+	during func()
 	// watched must be allowed, and barred denied, after every write that
 	// packets could see; denied tells what was not so.
 	watched, barred []probe
@@ -212,13 +215,31 @@ func (m *memory) Classes() (map[policy.EndpointID][]policy.ClassID, error) {
 	return map[policy.EndpointID][]policy.ClassID{podID: m.connections}, nil
 }
 
-// Shut notes what is to be shut, under which posture.
-func (m *memory) Shut(all []datapath.Interface, posture datapath.Posture) error {
-	if err := m.fails("shut"); err != nil {
+// Guard notes what is to be shut, under which posture.
+func (m *memory) Guard(all []datapath.Interface, posture datapath.Posture) error {
+	if err := m.fails("guard"); err != nil {
 		return err
 	}
-	m.shut, m.posture = all, posture
+	m.guarded, m.posture = all, posture
+	m.shut = slices.DeleteFunc(m.shut, func(on datapath.Interface) bool { return !slices.Contains(all, on) })
 	return nil
+}
+
+// ShutNext shuts one that is not.
+func (m *memory) ShutNext() (bool, error) {
+	for _, on := range m.guarded {
+		if !slices.Contains(m.shut, on) {
+			if m.during != nil {
+				m.during()
+			}
+			if err := m.fails("shut"); err != nil {
+				return false, err
+			}
+			m.shut = append(m.shut, on)
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (m *memory) Attached() map[policy.EndpointID]datapath.Interface {

@@ -42,7 +42,8 @@ func (idle) Apply([]*policy.Tables, map[policy.EndpointID]datapath.Interface) er
 func (idle) Revoke(policy.EndpointID, []netip.Addr) error                           { return nil }
 func (idle) Granted() ([]datapath.Granted, error)                                   { return nil, nil }
 func (idle) Acknowledge(uint64, time.Duration)                                      {}
-func (idle) Shut([]datapath.Interface, datapath.Posture) error                      { return nil }
+func (idle) Guard([]datapath.Interface, datapath.Posture) error                     { return nil }
+func (idle) ShutNext() (bool, error)                                                { return false, nil }
 func (idle) Attached() map[policy.EndpointID]datapath.Interface                     { return nil }
 func (idle) Connected(policy.EndpointID) ([]datapath.Connected, error)              { return nil, nil }
 func (idle) Classes() (map[policy.EndpointID][]policy.ClassID, error)               { return nil, nil }

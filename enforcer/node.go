@@ -22,7 +22,8 @@ type kernel interface {
 	Granted() ([]datapath.Granted, error)
 	Classes() (map[policy.EndpointID][]policy.ClassID, error)
 	Connected(ep policy.EndpointID) ([]datapath.Connected, error)
-	Shut(all []datapath.Interface, posture datapath.Posture) error
+	Guard(all []datapath.Interface, posture datapath.Posture) error
+	ShutNext() (more bool, err error)
 	Attached() map[policy.EndpointID]datapath.Interface
 }
 
@@ -49,6 +50,8 @@ type node struct {
 	uses      chan chan []nameUse
 	// stale asks the compiler for the same update again; capacity 1.
 	stale chan struct{}
+	// open says that interfaces are to be shut; capacity 1.
+	open chan struct{}
 	// applied is the policy in the kernel; nil before the first.
 	applied atomic.Pointer[policy.Compiled]
 	// trouble is why the newest policy is not in the kernel; nil if it is.
@@ -110,6 +113,7 @@ func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) 
 		questions: make(chan question),
 		uses:      make(chan chan []nameUse),
 		stale:     make(chan struct{}, 1),
+		open:      make(chan struct{}, 1),
 		attached:  newAttached(),
 		retry:     time.NewTimer(0),
 		wake:      time.NewTimer(0),
@@ -123,6 +127,9 @@ func newNode(k kernel, clock func() time.Duration, log *slog.Logger, m *meters) 
 // run handles all events but answers, until ctx ends. What is in the kernel then
 // stays there.
 func (n *node) run(ctx context.Context) {
+	var shutting sync.WaitGroup
+	defer shutting.Wait()
+	shutting.Go(func() { n.keepShut(ctx) })
 	defer n.retry.Stop()
 	defer n.wake.Stop()
 	report := time.NewTicker(reportInterval)
@@ -140,6 +147,9 @@ func (n *node) run(ctx context.Context) {
 		case <-n.wake.C:
 			n.handle(n.expire)
 		case <-n.retry.C:
+			if n.ajar.Load() != nil {
+				n.gape()
+			}
 			n.handle(n.tryAgain)
 		case <-report.C:
 			n.handle(n.report)

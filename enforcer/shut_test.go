@@ -2,12 +2,18 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/nameward/nameward/enforcer/datapath"
+	"github.com/nameward/nameward/enforcer/dns"
 	"github.com/nameward/nameward/enforcer/policy"
 	"github.com/nameward/nameward/enforcer/policy/convert"
 	"github.com/nameward/nameward/enforcer/settings"
@@ -40,6 +46,7 @@ func TestShutBeforeAnyPolicy(t *testing.T) {
 	inBubble(t, m, func(t *testing.T, b *bench) {
 		all := []datapath.Interface{{Name: "veth1", Index: 7}}
 		b.node.guard(all, []netip.Addr{other})
+		synctest.Wait()
 		if !slices.Equal(m.shut, all) || m.posture.Verdict != policy.Deny || !slices.Equal(m.posture.Node, []netip.Addr{other}) {
 			t.Errorf("got %v under %+v, want %v denied but for the node", m.shut, m.posture, all)
 		}
@@ -59,7 +66,7 @@ func TestNothingIsShutUnlessTold(t *testing.T) {
 		d := draftOf()
 		d.posture = policy.Allow
 		b.update(d)
-		if slices.Contains(m.events, "shut") {
+		if slices.Contains(m.events, "shut") || slices.Contains(m.events, "guard") {
 			t.Errorf("events: got %v, want nothing shut", m.events)
 		}
 	})
@@ -72,6 +79,7 @@ func TestRefusedShutIsTriedAgain(t *testing.T) {
 		busy := &datapath.UpdateError{Table: "slots", Err: errors.New("busy")}
 		m.failures["shut"] = []error{busy, busy}
 		b.node.guard([]datapath.Interface{{Name: "veth1", Index: 7}}, nil)
+		synctest.Wait()
 		if len(missing(b.node, nil)) != 2 {
 			t.Errorf("readiness: got %q, want the interfaces beside the policy", missing(b.node, nil))
 		}
@@ -80,4 +88,38 @@ func TestRefusedShutIsTriedAgain(t *testing.T) {
 			t.Errorf("after a while: got %v and %v, want it shut", m.shut, b.node.ajar.Load())
 		}
 	})
+}
+
+// N3, D9: where many pods start at once, answers of others do not wait until the
+// kernel is done with all of their interfaces. Real time: who has waited for a lock
+// for a millisecond is the next to have it.
+func TestAnswersDoNotWaitForAllThatIsShut(t *testing.T) {
+	m := newMemory()
+	n := newNode(m, datapath.Now, slog.New(slog.DiscardHandler), newMeters(prometheus.NewPedanticRegistry(), build{}))
+	n.accept(newUpdate(nil, draftOf(named([]string{"*.example.com"}, 443))))
+	var all []datapath.Interface
+	for i := range 50 {
+		all = append(all, datapath.Interface{Name: fmt.Sprint("veth", i), Index: i + 1})
+	}
+	learned := make(chan bool)
+	m.during = func() {
+		if len(m.shut) == 0 {
+			go func() {
+				_, known := n.deliver(t.Context(), dns.Learned{Client: podAddr, Name: "www.example.com", Addresses: []dns.Address{{IP: other, TTL: time.Minute}}})
+				learned <- known
+			}()
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	n.guard(all, nil)
+	n.shut(t.Context())
+	if !<-learned {
+		t.Fatal("the answer was not taken")
+	}
+	if grant, last := slices.Index(m.events, "grant"), len(m.events)-1; grant == last {
+		t.Errorf("got the answer after all %d interfaces, want it between two of them", len(m.shut))
+	}
+	if len(m.shut) != len(all) {
+		t.Errorf("got %d interfaces shut, want all %d", len(m.shut), len(all))
+	}
 }

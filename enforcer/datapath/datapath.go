@@ -76,6 +76,8 @@ type Datapath struct {
 	posture Posture
 	shut    map[int]*filters
 	guarded map[int]Interface
+	// fresh are those of guarded that ShutNext is to shut.
+	fresh map[int]bool
 	// inherited are interfaces where a predecessor's filter of a pod is in force.
 	inherited map[int]policy.EndpointID
 	// begun says that the tables are those of an Apply, perhaps half way; swept,
@@ -116,7 +118,8 @@ func Open(cfg Config) (*Datapath, error) {
 	close(settled)
 	d := &Datapath{
 		cfg: cfg, state: state, settled: settled,
-		pods: make(map[policy.EndpointID]*pod), slots: newSlots(), shut: make(map[int]*filters),
+		pods: make(map[policy.EndpointID]*pod), slots: newSlots(),
+		shut: make(map[int]*filters), fresh: make(map[int]bool),
 	}
 	// A kernel that cannot run the programs is told at once, not when the
 	// first policy arrives; and interfaces are shut before that.

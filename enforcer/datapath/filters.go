@@ -23,6 +23,9 @@ type filters struct {
 	runs *programs
 }
 
+// complete says whether there is a filter on both sides.
+func (f *filters) complete() bool { return len(f.attachments) == len(sides) }
+
 func newFilters(slot uint32, dir string) filters {
 	return filters{slot: slot, dir: dir, attachments: make(map[side]*attachment)}
 }

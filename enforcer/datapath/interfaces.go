@@ -76,5 +76,8 @@ func (d *Datapath) attachPod(p *pod, ifindex int) error {
 			return err
 		}
 	}
+	if p.ifindex == ifindex && p.runs == d.programs && p.complete() {
+		return nil // taken over as they are: to replace them waits for whoever changes interfaces
+	}
 	return d.run(&p.filters, ifindex)
 }

@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 
@@ -50,19 +51,81 @@ const UnknownPod policy.EndpointID = 1<<64 - 1
 // Indices are taken as they are; an interface that is gone meanwhile is no
 // error. On error the others are shut, and the caller tries again (D10). To be
 // called by the goroutine that calls Apply.
+//
+// Shut waits for as long as the kernel does, which is milliseconds for each
+// interface. Who has something else to do meanwhile calls Guard and ShutNext.
 func (d *Datapath) Shut(all []Interface, posture Posture) error {
+	err := d.Guard(all, posture)
+	for more := true; more; {
+		var failed error
+		more, failed = d.ShutNext()
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+// Guard is Shut as far as it does not wait: the posture holds, the list is the new
+// one, and interfaces that are in it no more are let go. ShutNext shuts those that
+// nothing of ours is on.
+func (d *Datapath) Guard(all []Interface, posture Posture) error {
 	guarded, err := resolve(all)
 	if err != nil {
 		return err
 	}
 	d.guarded = guarded
-	errs := []error{d.adopt(posture), d.guard()}
+	errs := []error{d.adopt(posture)}
 	for ifindex, f := range d.shut {
 		if _, stays := guarded[ifindex]; !stays {
 			errs = append(errs, d.letGo(ifindex, f))
 		}
 	}
-	return errors.Join(errs...)
+	clear(d.fresh)
+	// What an Apply that failed half way has left may lose its filters in the next.
+	if d.unfinished == nil {
+		for ifindex, f := range d.unguarded() {
+			if !f.complete() {
+				d.fresh[ifindex] = true
+			}
+		}
+	}
+	return errors.Join(append(errs, d.guard())...)
+}
+
+// ShutNext shuts one side of one interface of Guard's list, as the kernel waits for
+// each: all of them for what comes out of pods first. It says whether there may be
+// more to do. An interface that failed is left to the next Apply or Guard.
+func (d *Datapath) ShutNext() (more bool, err error) {
+	attached := d.podInterfaces()
+	for _, s := range sides {
+		for ifindex := range d.fresh {
+			f := d.shut[ifindex]
+			if f == nil || f.complete() || !d.open(ifindex, attached) {
+				delete(d.fresh, ifindex)
+			} else if f.attachments[s] == nil {
+				return true, d.shutSide(ifindex, s)
+			}
+		}
+	}
+	return false, d.guard() // programs may be new since the first side
+}
+
+// shutSide hooks one side of an interface that ShutNext is to shut.
+func (d *Datapath) shutSide(ifindex int, s side) error {
+	f := d.shut[ifindex]
+	var err error
+	if len(f.attachments) == 0 {
+		err = d.lead(ifindex)
+		f.runs = d.programs
+	}
+	failed := d.hook(f, s)
+	if gone(failed) {
+		failed = d.letGo(ifindex, f)
+	}
+	if err = errors.Join(err, failed); err != nil {
+		delete(d.fresh, ifindex)
+		return fmt.Errorf("shut interface %d: %w", ifindex, err)
+	}
+	return nil
 }
 
 // resolve finds the interfaces that are known by name alone.
@@ -114,9 +177,11 @@ func (p Posture) enter(into *programs) error {
 }
 
 // guard sees to it that interfaces of the list which have no pod are shut, by the
-// current programs: all of them for what comes out of pods first.
+// current programs: all of them for what comes out of pods first. Those that are
+// left to ShutNext stay so.
 func (d *Datapath) guard() error {
 	open := d.unguarded()
+	maps.DeleteFunc(open, func(ifindex int, _ *filters) bool { return d.fresh[ifindex] })
 	errs := make(map[int]error)
 	for ifindex := range open {
 		errs[ifindex] = d.lead(ifindex)
@@ -148,10 +213,10 @@ func (d *Datapath) unguarded() map[int]*filters {
 	attached := d.podInterfaces()
 	open := make(map[int]*filters)
 	for ifindex := range d.guarded {
-		f := d.shut[ifindex]
-		if attached[ifindex] || f != nil && f.runs == d.programs || d.inherits(ifindex) {
+		if !d.open(ifindex, attached) {
 			continue
 		}
+		f := d.shut[ifindex]
 		if f == nil {
 			fresh := newFilters(shutSlot, d.state.shutDir(ifindex))
 			f = &fresh
@@ -161,6 +226,12 @@ func (d *Datapath) unguarded() map[int]*filters {
 		open[ifindex] = f
 	}
 	return open
+}
+
+// open says whether an interface of the list has no pod, nor the current programs.
+func (d *Datapath) open(ifindex int, attached map[int]bool) bool {
+	f := d.shut[ifindex]
+	return !attached[ifindex] && !(f != nil && f.complete() && f.runs == d.programs) && !d.inherits(ifindex)
 }
 
 // podInterfaces are those on which filters of pods are, also of pods that could

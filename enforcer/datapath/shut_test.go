@@ -130,6 +130,16 @@ func TestNoOrderOpensAnInterface(t *testing.T) {
 				p.d, p.now = p.open(Config{Hook: hook, Pin: p.pin}), nil
 				shut()
 			}},
+			{"a restart, and the list alone", func() {
+				must(t, p.d.Close())
+				p.d, p.now = p.open(Config{Hook: hook, Pin: p.pin}), nil
+				must(t, p.d.Guard(on, Posture{}))
+			}},
+			{"the list alone, and one side", func() {
+				must(t, p.d.Guard(on, Posture{}))
+				_, err := p.d.ShutNext()
+				must(t, err)
+			}},
 		}
 		var told []string
 		for range 60 {
