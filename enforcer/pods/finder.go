@@ -26,6 +26,8 @@ type Finder struct {
 	config Config
 	safety time.Duration
 	woken  chan struct{}
+	// hurry cuts one rest short; capacity 1.
+	hurry chan struct{}
 
 	mu sync.Mutex
 	// want replaces what was wanted, if new; letters are what else was said,
@@ -50,7 +52,7 @@ type memory struct {
 // New is a Finder that has not looked yet. The configuration's patterns must
 // be good: see Patterns.
 func New(config Config) *Finder {
-	return &Finder{config: config.whole(), safety: safety, woken: make(chan struct{}, 1)}
+	return &Finder{config: config.whole(), safety: safety, woken: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 }
 
 // Want says which pods are to be found from now on, all of them: this node's
@@ -77,6 +79,10 @@ func (f *Finder) Told(a Attachment) {
 			s.stale.add(news{links: map[int]bool{a.IfIndex: false}})
 		}
 	})
+	select {
+	case f.hurry <- struct{}{}: // a pod waits for it
+	default:
+	}
 }
 
 // Forget ends an attachment.
@@ -195,6 +201,7 @@ func (f *Finder) await(ctx context.Context, s *search, timer *time.Timer, rested
 		if rest := time.Until(rested); rest > 0 {
 			select {
 			case <-time.After(rest):
+			case <-f.hurry:
 			case <-ctx.Done():
 			}
 		}
