@@ -59,6 +59,7 @@ var scenarios = []scenario{
 	{name: "upgrade", about: "enforcers rolled and crashed under traffic (D8)", alone: true, play: upgrade},
 	{name: "outage", about: "the API server away (D8)", alone: true, needs: []need{theLab}, play: outage},
 	{name: "replicas", about: "CoreDNS from one replica to three and back (N13)", alone: true, needs: []need{theOutside}, play: replicas},
+	{name: "bustle", about: "names beside pods that start and end (N3)", alone: true, needs: []need{theOutside}, play: bustle},
 	{name: "churn", about: "pods that come and go leave nothing", alone: true, needs: []need{theLab}, play: churn},
 	{name: "static", about: "static pods with a network of their own (D9, P21)", alone: true, needs: []need{theLab}, play: static},
 	{name: "race", about: "the first packet of a new pod, with and without the chain plugin, and by name (D9, N3)", alone: true, play: race},
