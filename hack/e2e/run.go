@@ -251,7 +251,8 @@ func (w *world) play(ctx context.Context, sc scenario) {
 	if ctx.Err() != nil {
 		return
 	}
-	limit := 10 * time.Minute
+	// Against what never ends: race takes 7 minutes, and 10 on a slow day.
+	limit := 20 * time.Minute
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	s := &stage{world: w, ctx: ctx, name: sc.name}
