@@ -10,7 +10,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,14 +49,23 @@ const leases = "part in (a,b)"
 // is asked of Leases has answers of its own, which is that all are deleted where
 // there are none.
 type server struct {
+	// mu guards all below: a request that the client gives up is still served.
+	mu      sync.Mutex
 	answers []answer
 	deletes []answer
 	patch   []byte
 	typed   string
 	asked   []string
+	// last counts how often the last of answers was given; repeated is called the
+	// third time, when the client has read it as that of a patch and of a look.
+	last     int
+	repeated func()
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
 	asked := r.Method + " " + r.URL.Path
 	if r.URL.RawQuery != "" {
 		asked += "?" + r.URL.Query().Encode()
@@ -74,6 +85,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(*answers) > 1 {
 		*answers = (*answers)[1:]
+	} else if answers == &s.answers {
+		s.last++
+		if s.last == 3 && s.repeated != nil {
+			s.repeated()
+		}
 	}
 	w.WriteHeader(a.code)
 	if a.code == http.StatusOK {
@@ -81,6 +97,22 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "message": a.message})
+}
+
+// requests returns what was asked until now.
+func (s *server) requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+// remove has the removal's time end when the last answer was repeated.
+func (s *server) remove(t *testing.T) error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.repeated = cancel
+	return s.start(t).Remove(ctx, []byte(manifest), leases)
 }
 
 // start serves and returns a Cluster that looks as fast as it is answered.
@@ -128,10 +160,7 @@ func TestRemoveWaitsForEveryNode(t *testing.T) {
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			s := &server{answers: row.answers}
-			c := s.start(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
-			err := c.Remove(ctx, []byte(manifest), leases)
+			err := s.remove(t)
 			got := ""
 			if err != nil {
 				got = err.Error()
@@ -156,7 +185,7 @@ func TestPatchIsTemplateAndStrategy(t *testing.T) {
 	if string(s.patch) != want || s.typed != "application/merge-patch+json" {
 		t.Errorf("got %s as %s, want %s as a merge patch", s.patch, s.typed, want)
 	}
-	if got, want := s.asked[0], "PATCH /apis/apps/v1/namespaces/n/daemonsets/e"; got != want {
+	if got, want := s.requests()[0], "PATCH /apis/apps/v1/namespaces/n/daemonsets/e"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -171,8 +200,8 @@ func TestManifestIsADaemonSet(t *testing.T) {
 		t.Run(row.sentence, func(t *testing.T) {
 			s := &server{answers: []answer{rollout(1, 1, 0, 0, 0)}}
 			err := s.start(t).Remove(t.Context(), []byte(row.manifest), leases)
-			if err == nil || !strings.Contains(err.Error(), "want a DaemonSet") || len(s.asked) > 0 {
-				t.Errorf("got %v and requests %q, want an error that says what is wanted, and no request", err, s.asked)
+			if err == nil || !strings.Contains(err.Error(), "want a DaemonSet") || len(s.requests()) > 0 {
+				t.Errorf("got %v and requests %q, want an error that says what is wanted, and no request", err, s.requests())
 			}
 		})
 	}
@@ -199,26 +228,23 @@ func TestRemoveDeletesLeases(t *testing.T) {
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			s := &server{answers: row.answers, deletes: row.deletes}
-			c := s.start(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
 			got := ""
-			if err := c.Remove(ctx, []byte(manifest), leases); err != nil {
+			if err := s.remove(t); err != nil {
 				got = err.Error()
 			}
 			if got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
-			asked := 0
-			for i, a := range s.asked {
+			requests, asked := s.requests(), 0
+			for _, a := range requests {
 				if a == deletion {
 					asked++
 				} else if asked > 0 {
-					t.Errorf("got %s after the deletion began, want nothing more", s.asked[i])
+					t.Errorf("got %s after the deletion began, want nothing more", a)
 				}
 			}
 			if asked != row.asked {
-				t.Errorf("got %d deletions among %q, want %d", asked, s.asked, row.asked)
+				t.Errorf("got %d deletions among %q, want %d", asked, requests, row.asked)
 			}
 		})
 	}
