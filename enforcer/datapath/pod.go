@@ -151,7 +151,7 @@ func (d *Datapath) remove(all []*pod) (rest []*pod, err error) {
 			rest = append(rest, p)
 			continue
 		}
-		d.letGoOf(p)
+		d.forgetPod(p)
 	}
 	return rest, errors.Join(errs...)
 }
@@ -168,8 +168,8 @@ func (d *Datapath) withdraw(p *pod) error {
 	)
 }
 
-// letGoOf ends what this process has of a pod that is out of the kernel.
-func (d *Datapath) letGoOf(p *pod) {
+// forgetPod ends what this process has of a pod that is out of the kernel.
+func (d *Datapath) forgetPod(p *pod) {
 	errs := []error{p.connections.Close(), p.grants.Close()}
 	d.slots.release(p.slot)
 	if _, back := d.pods[p.id]; p.dir != "" && !back {

@@ -93,7 +93,8 @@ func (d *Datapath) Guard(all []Interface, posture Posture) error {
 
 // ShutNext shuts one side of one interface of Guard's list, as the kernel waits for
 // each: all of them for what comes out of pods first. It says whether there may be
-// more to do. An interface that failed is left to the next Apply or Guard.
+// more to do. An interface that failed is tried again when all others are done, and
+// then left to the next Apply or Guard.
 func (d *Datapath) ShutNext() (more bool, err error) {
 	attached := d.podInterfaces()
 	for _, s := range sides {
