@@ -42,8 +42,11 @@ func calico(s *scene, b *sandbox, c cni) {
 }
 
 // aws has rules that send what comes from a pod out by its own uplink, whose
-// table has a default route.
+// table has a default route. Without that the uplink looks like a pod's, so it is
+// there before any pod.
 func aws(s *scene, b *sandbox, c cni) {
+	s.cable(s.sandbox(), "eth1", "down1")
+	check(s.tb, netlink.RouteAdd(&netlink.Route{LinkIndex: s.here("eth1").Index, Table: 2, Scope: unix.RT_SCOPE_LINK, Dst: must(netlink.ParseIPNet("0.0.0.0/0"))}))
 	s.cable(b, c.host, "eth0")
 	routed(s, b, c)
 	to := netlink.NewRule()
@@ -52,8 +55,6 @@ func aws(s *scene, b *sandbox, c cni) {
 	from := netlink.NewRule()
 	from.Src, from.Table, from.Priority = to.Dst, 2, 1536
 	check(s.tb, netlink.RuleAdd(from))
-	s.cable(s.sandbox(), "eth1", "down1")
-	check(s.tb, netlink.RouteAdd(&netlink.Route{LinkIndex: s.here("eth1").Index, Table: 2, Scope: unix.RT_SCOPE_LINK, Dst: must(netlink.ParseIPNet("0.0.0.0/0"))}))
 }
 
 func bridge(s *scene, b *sandbox, c cni) {
