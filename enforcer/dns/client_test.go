@@ -96,8 +96,7 @@ func TestLearnedReachesTheHandlerAndIsAcknowledged(t *testing.T) {
 func TestReconnectSubscribesAgainInFull(t *testing.T) {
 	path, target := socketPath(t)
 	srv := listenUnix(t, path, nil)
-	c := start(t, config(target))
-	c.Subscribe([]Watch{{Addresses: []netip.Addr{pod1}, Patterns: []string{"example.com"}}})
+	c := start(t, config(target), Watch{Addresses: []netip.Addr{pod1}, Patterns: []string{"example.com"}})
 	s := srv.accept(t)
 	first := s.next()
 
