@@ -105,8 +105,8 @@ func listenTCP(tb testing.TB, addr, instance string, config *tls.Config) *server
 // both sides prove who they are.
 func TestEveryReplicaBehindANameGetsASession(t *testing.T) {
 	ca := newAuthority(t)
-	first := listenTCP(t, "127.0.0.1:0", "replica-1", ca.server("dns.example"))
-	_, port, _ := net.SplitHostPort(address(first))
+	port := freePort(t, "127.0.0.1", "127.0.0.2")
+	first := listenTCP(t, "127.0.0.1:"+port, "replica-1", ca.server("dns.example"))
 	second := listenTCP(t, "127.0.0.2:"+port, "replica-2", ca.server("dns.example"))
 
 	target, err := ParseTarget("tcp://dns.example:" + port)
@@ -135,8 +135,8 @@ func TestEveryReplicaBehindANameGetsASession(t *testing.T) {
 // certificate is for the Service's name (N16).
 func TestEveryEndpointOfAServiceGetsASession(t *testing.T) {
 	ca := newAuthority(t)
-	first := listenTCP(t, "127.0.0.1:0", "replica-1", ca.server("dns.kube-system.svc"))
-	_, port, _ := net.SplitHostPort(address(first))
+	port := freePort(t, "127.0.0.1", "127.0.0.2")
+	first := listenTCP(t, "127.0.0.1:"+port, "replica-1", ca.server("dns.kube-system.svc"))
 	second := listenTCP(t, "127.0.0.2:"+port, "replica-2", ca.server("dns.kube-system.svc"))
 	target := must(ParseTarget("service://kube-system/dns:" + port))
 	var known atomic.Pointer[[]netip.Addr]
@@ -162,8 +162,8 @@ func TestEveryEndpointOfAServiceGetsASession(t *testing.T) {
 // one session in the end, and is never without one meanwhile.
 func TestFamiliesThatComeOneAfterTheOther(t *testing.T) {
 	ca := newAuthority(t)
-	six := listenTCP(t, "[::1]:0", "replica", ca.server("dns.kube-system.svc"))
-	_, port, _ := net.SplitHostPort(address(six))
+	port := freePort(t, "::1", "127.0.0.1")
+	six := listenTCP(t, "[::1]:"+port, "replica", ca.server("dns.kube-system.svc"))
 	target := must(ParseTarget("service://kube-system/dns:" + port))
 	first, then := netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.1")
 	var known atomic.Pointer[[]netip.Addr]

@@ -3,8 +3,11 @@ package dns
 import (
 	"context"
 	"crypto/tls"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -167,4 +170,24 @@ func socketPath(tb testing.TB) (string, Target) {
 		tb.Fatal(err)
 	}
 	return path, t
+}
+
+// freePort returns a port that none of the hosts listens on. It is below those that
+// the kernel chooses itself (net.ipv4.ip_local_port_range, from 32768), so that
+// nobody gets it by chance before the test does.
+func freePort(tb testing.TB, hosts ...string) string {
+	tb.Helper()
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		if !slices.ContainsFunc(hosts, func(host string) bool { return taken(net.JoinHostPort(host, port)) }) {
+			return port
+		}
+	}
+	tb.Fatalf("no port is free at all of %v", hosts)
+	return ""
+}
+
+func taken(address string) bool {
+	l, err := net.Listen("tcp", address)
+	return err != nil || l.Close() != nil
 }
