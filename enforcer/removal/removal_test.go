@@ -10,9 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -49,8 +47,7 @@ const leases = "part in (a,b)"
 // is asked of Leases has answers of its own, which is that all are deleted where
 // there are none.
 type server struct {
-	// mu guards all below: a request that the client gives up is still served.
-	mu      sync.Mutex
+	api     *httptest.Server
 	answers []answer
 	deletes []answer
 	patch   []byte
@@ -63,9 +60,6 @@ type server struct {
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
 	asked := r.Method + " " + r.URL.Path
 	if r.URL.RawQuery != "" {
 		asked += "?" + r.URL.Query().Encode()
@@ -99,30 +93,26 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "message": a.message})
 }
 
-// requests returns what was asked until now.
-func (s *server) requests() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.asked)
-}
-
-// remove has the removal's time end when the last answer was repeated.
+// remove has the removal's time end when the last answer was repeated. It returns
+// when nothing is served any more, a request that was given up included.
 func (s *server) remove(t *testing.T) error {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	s.repeated = cancel
-	return s.start(t).Remove(ctx, []byte(manifest), leases)
+	c := s.start(t)
+	defer s.api.Close()
+	return c.Remove(ctx, []byte(manifest), leases)
 }
 
 // start serves and returns a Cluster that looks as fast as it is answered.
 func (s *server) start(t *testing.T) *Cluster {
 	t.Helper()
-	api := httptest.NewServer(s)
-	t.Cleanup(api.Close)
+	s.api = httptest.NewServer(s)
+	t.Cleanup(s.api.Close)
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	content := `{"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-"clusters": [{"name": "c", "cluster": {"server": "` + api.URL + `"}}], "users": [{"name": "u", "user": {}}]}`
+"clusters": [{"name": "c", "cluster": {"server": "` + s.api.URL + `"}}], "users": [{"name": "u", "user": {}}]}`
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +175,7 @@ func TestPatchIsTemplateAndStrategy(t *testing.T) {
 	if string(s.patch) != want || s.typed != "application/merge-patch+json" {
 		t.Errorf("got %s as %s, want %s as a merge patch", s.patch, s.typed, want)
 	}
-	if got, want := s.requests()[0], "PATCH /apis/apps/v1/namespaces/n/daemonsets/e"; got != want {
+	if got, want := s.asked[0], "PATCH /apis/apps/v1/namespaces/n/daemonsets/e"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -200,8 +190,8 @@ func TestManifestIsADaemonSet(t *testing.T) {
 		t.Run(row.sentence, func(t *testing.T) {
 			s := &server{answers: []answer{rollout(1, 1, 0, 0, 0)}}
 			err := s.start(t).Remove(t.Context(), []byte(row.manifest), leases)
-			if err == nil || !strings.Contains(err.Error(), "want a DaemonSet") || len(s.requests()) > 0 {
-				t.Errorf("got %v and requests %q, want an error that says what is wanted, and no request", err, s.requests())
+			if err == nil || !strings.Contains(err.Error(), "want a DaemonSet") || len(s.asked) > 0 {
+				t.Errorf("got %v and requests %q, want an error that says what is wanted, and no request", err, s.asked)
 			}
 		})
 	}
@@ -235,8 +225,8 @@ func TestRemoveDeletesLeases(t *testing.T) {
 			if got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
-			requests, asked := s.requests(), 0
-			for _, a := range requests {
+			asked := 0
+			for _, a := range s.asked {
 				if a == deletion {
 					asked++
 				} else if asked > 0 {
@@ -244,7 +234,7 @@ func TestRemoveDeletesLeases(t *testing.T) {
 				}
 			}
 			if asked != row.asked {
-				t.Errorf("got %d deletions among %q, want %d", asked, requests, row.asked)
+				t.Errorf("got %d deletions among %q, want %d", asked, s.asked, row.asked)
 			}
 		})
 	}
