@@ -33,7 +33,7 @@ func (c *compiler) setView(v view) {
 	c.mu.Lock()
 	c.known.view = v
 	c.mu.Unlock()
-	c.signal()
+	wake(c.changed)
 }
 
 // setSurroundings replaces the surroundings.
@@ -41,7 +41,7 @@ func (c *compiler) setSurroundings(s *surroundings) {
 	c.mu.Lock()
 	c.known.around = s
 	c.mu.Unlock()
-	c.signal()
+	wake(c.changed)
 }
 
 // setLocations replaces where this node's pods are.
@@ -49,12 +49,13 @@ func (c *compiler) setLocations(l *locations) {
 	c.mu.Lock()
 	c.known.found = l
 	c.mu.Unlock()
-	c.signal()
+	wake(c.changed)
 }
 
-func (c *compiler) signal() {
+// wake sets a signal of capacity 1; once is enough for who has not looked yet.
+func wake(signal chan<- struct{}) {
 	select {
-	case c.changed <- struct{}{}:
+	case signal <- struct{}{}:
 	default:
 	}
 }

@@ -86,9 +86,6 @@ func signalEvents(socket *nl.NetlinkSocket, events chan<- struct{}) error {
 		if _, _, err := socket.Receive(); err != nil {
 			return err
 		}
-		select {
-		case events <- struct{}{}:
-		default:
-		}
+		wake(events)
 	}
 }

@@ -148,7 +148,7 @@ func (n *node) run(ctx context.Context) {
 			n.handle(n.expire)
 		case <-n.retry.C:
 			if n.ajar.Load() != nil {
-				n.shutSoon()
+				wake(n.open)
 			}
 			n.handle(n.tryAgain)
 		case <-report.C:

@@ -31,15 +31,7 @@ func (n *node) guard(all []datapath.Interface, local []netip.Addr) {
 		n.guarded, n.local, n.guarding = all, local, true
 		_ = n.post() // before any policy; shut does it again, and tells
 	})
-	n.shutSoon()
-}
-
-// shutSoon has interfaces shut that are open, and does not wait for it.
-func (n *node) shutSoon() {
-	select {
-	case n.open <- struct{}{}:
-	default:
-	}
+	wake(n.open)
 }
 
 // keepShut shuts what is open, until ctx ends.

@@ -82,10 +82,7 @@ func (n *node) introduce(use nameUse, rows map[policy.RowKey]policy.Precedence) 
 // askAgain asks for an update though nothing has changed, which rids the
 // kernel of the rows of classes that have been forgotten.
 func (n *node) askAgain() {
-	select {
-	case n.stale <- struct{}{}:
-	default:
-	}
+	wake(n.stale)
 }
 
 // revoke takes entries away, or, where that fails, puts the pod into debt.
